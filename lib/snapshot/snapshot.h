@@ -41,8 +41,9 @@
 /* More members than any cluster has; bounds what a damaged file makes us hold. */
 #define BLX__SNAPSHOT_MEMBERS_MAX 1024
 
-/* How a call that takes long is watched and stopped. Every field may be 0. */
+/* Where a call that takes long works, and how it is watched and stopped. */
 struct blx__snapshot_ctl {
+	const struct blx__files *files; /* the only field that must be set */
 	const atomic_bool *cancel; /* set by any thread: the call ends with BLX_ECANCELED
 				    * within some tens of milliseconds */
 	/* Rows or bytes done, from the thread of the call. total is 0 if not known. */
@@ -59,13 +60,12 @@ struct blx__snapshot_member {
 };
 
 struct blx__snapshot_write_opts {
-	const struct blx__files *files;
-	const char *path;                           /* complete; replaced if it is there */
+	struct blx__snapshot_ctl ctl;
+	const char *path; /* complete; the file is replaced if it is there */
 	const struct blx__image *image;             /* borrowed until return */
 	const struct blx__snapshot_member *members; /* borrowed until return */
 	size_t members_count;
 	const char *product; /* name and version of the program; may be NULL */
-	const struct blx__snapshot_ctl *ctl; /* may be NULL */
 };
 
 /* What is known of a file. */
@@ -96,19 +96,17 @@ int blx__snapshot_write(const struct blx__snapshot_write_opts *opts,
 /*
  * Reads the file and checks everything before it gives an image: that it is a
  * sound database of ours, every path, every revision, the counts and the hash
- * of the content. ctl and ret_info may be NULL; an info is finished by the
- * caller. *ret_image is the caller's reference.
+ * of the content. ret_info may be NULL; an info is finished by the caller.
+ * *ret_image is the caller's reference.
  * BLX_ENOENT no such file; BLX_ECORRUPT the message says what is wrong and
  * what to do; BLX_EVERSION a newer format; BLX_ECANCELED.
  */
-int blx__snapshot_load(const struct blx__files *files, const char *path,
-	const struct blx__snapshot_ctl *ctl, struct blx__image **ret_image,
-	struct blx__snapshot_info *ret_info, blx_error *error);
+int blx__snapshot_load(const char *path, const struct blx__snapshot_ctl *ctl,
+	struct blx__image **ret_image, struct blx__snapshot_info *ret_info, blx_error *error);
 
 /* As blx__snapshot_load(), for the verdict only. */
-int blx__snapshot_verify(const struct blx__files *files, const char *path,
-	const struct blx__snapshot_ctl *ctl, struct blx__snapshot_info *ret_info,
-	blx_error *error);
+int blx__snapshot_verify(const char *path, const struct blx__snapshot_ctl *ctl,
+	struct blx__snapshot_info *ret_info, blx_error *error);
 
 /*
  * Reads what the file says of itself, with its members, and no more: cheap,
