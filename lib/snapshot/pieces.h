@@ -38,9 +38,9 @@ struct blx__piece {
 int blx__snapshot_read_piece(const struct blx__files *files, const char *path,
 	struct blx__piece *piece, blx_error *error);
 
-/* The CRC-32C and the size of a whole file. cancel may be NULL. */
-int blx__snapshot_crc(const struct blx__files *files, const char *path,
-	const atomic_bool *cancel, uint64_t *ret_size, uint32_t *ret_crc, blx_error *error);
+/* The size and the CRC-32C of a whole file. */
+int blx__snapshot_crc(const char *path, const struct blx__snapshot_ctl *ctl,
+	uint64_t *ret_size, uint32_t *ret_crc, blx_error *error);
 
 struct blx__snapshot_recv;
 
