@@ -50,6 +50,7 @@ static int on_steps(void *data)
 	return blx__vfs_cancelled(data) ? 1 : 0;
 }
 
+/* For files of others. Not for writing: it would refuse to be without a journal. */
 static void harden(struct blx__db *db)
 {
 	(void)sqlite3_limit(db->handle, SQLITE_LIMIT_ATTACHED, 0);
@@ -80,7 +81,6 @@ static int db_open(struct blx__db *db, const struct blx__snapshot_ctl *ctl, int 
 	}
 	(void)sqlite3_extended_result_codes(db->handle, 1);
 	sqlite3_progress_handler(db->handle, STEPS_PER_CHECK, on_steps, &db->vfs);
-	harden(db);
 	return BLX_OK;
 }
 
@@ -91,7 +91,11 @@ int blx__db_open_read(struct blx__db *db, const char *path, const struct blx__sn
 
 	*db = (struct blx__db){ .path = path };
 	rv = db_open(db, ctl, SQLITE_OPEN_READONLY, error);
-	return rv != BLX_OK ? rv : blx__db_exec(db, settings_read, error);
+	if (rv != BLX_OK) {
+		return rv;
+	}
+	harden(db);
+	return blx__db_exec(db, settings_read, error);
 }
 
 int blx__db_open_write(struct blx__db *db, const char *path, const struct blx__snapshot_ctl *ctl,

@@ -192,3 +192,239 @@ static const void *column_bytes(sqlite3_stmt *stmt, int column, size_t *ret_len)
 	*ret_len = (size_t)sqlite3_column_bytes(stmt, column);
 	return data == NULL && *ret_len == 0 ? "" : data;
 }
+
+static int add_failed(struct loader *loader, int rv, const char *table, uint64_t row)
+{
+	if (rv == BLX_ENOMEM) {
+		return blx__error_set(loader->error, BLX_ENOMEM, "loading snapshot %s: out of memory",
+			loader->path);
+	}
+	return blx__db_corrupt(loader->path, loader->error, "row %" PRIu64 " of %s is malformed",
+		row, table);
+}
+
+/* A row of kv as an item; false if it is malformed. */
+static bool item_of_row(const struct loader *loader, sqlite3_stmt *stmt,
+	uint8_t key[BLX__PATH_KEY_MAX], struct blx__item *ret_item)
+{
+	const char *path = (const char *)sqlite3_column_text(stmt, 0);
+	size_t path_len = (size_t)sqlite3_column_bytes(stmt, 0);
+	struct blx__item item = { .key = key };
+	int i;
+
+	if (path == NULL || sqlite3_column_type(stmt, 0) != SQLITE_TEXT ||
+		blx__path_parse(path, path_len, key, &item.key_len) != BLX_OK) {
+		return false;
+	}
+	item.value = column_bytes(stmt, 1, &item.value_len);
+	for (i = 2; i <= 4; i++) {
+		if (sqlite3_column_type(stmt, i) != SQLITE_INTEGER) {
+			return false;
+		}
+	}
+	item.create_revision = (uint64_t)sqlite3_column_int64(stmt, 2);
+	item.mod_revision = (uint64_t)sqlite3_column_int64(stmt, 3);
+	item.version = (uint64_t)sqlite3_column_int64(stmt, 4);
+	*ret_item = item;
+	return item.value != NULL && item.value_len <= BLX_VALUE_LEN_MAX &&
+		item.create_revision >= 1 && item.create_revision <= item.mod_revision &&
+		item.mod_revision <= loader->info.meta.revision && item.version >= 1;
+}
+
+/* The rows ended as they should, and as many as meta tells of. */
+static int check_count(struct loader *loader, int rc, const char *table, uint64_t seen,
+	uint64_t told)
+{
+	if (rc != SQLITE_DONE) {
+		return blx__db_fail(&loader->db, rc, loader->error);
+	}
+	if (seen != told) {
+		return blx__db_corrupt(loader->path, loader->error,
+			"%s has %" PRIu64 " rows instead of %" PRIu64, table, seen, told);
+	}
+	return BLX_OK;
+}
+
+static int load_items(struct loader *loader)
+{
+	BLX__CLEANUP_STMT sqlite3_stmt *stmt = NULL;
+	uint8_t key[BLX__PATH_KEY_MAX];
+	struct blx__item item;
+	uint64_t count = 0;
+	int rc = SQLITE_DONE;
+	int rv = blx__db_prepare(&loader->db,
+		"SELECT path, value, create_revision, mod_revision, version FROM kv ORDER BY path",
+		&stmt, loader->error);
+
+	while (rv == BLX_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+		count++;
+		if (!item_of_row(loader, stmt, key, &item)) {
+			return add_failed(loader, BLX_EINVAL, "kv", count);
+		}
+		rv = blx__image_builder_add_item(loader->builder, &item);
+		rv = rv != BLX_OK ? add_failed(loader, rv, "kv", count) : count_row(loader, count);
+	}
+	return rv != BLX_OK ? rv : check_count(loader, rc, "kv", count,
+					  loader->info.items);
+}
+
+/* Ids have no sign but SQLite's integers do: those with the highest bit come second. */
+static int load_sessions_of(struct loader *loader, const char *sql, uint64_t *count)
+{
+	BLX__CLEANUP_STMT sqlite3_stmt *stmt = NULL;
+	int rc = SQLITE_DONE;
+	int rv = blx__db_prepare(&loader->db, sql, &stmt, loader->error);
+
+	while (rv == BLX_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+		uint64_t id = (uint64_t)sqlite3_column_int64(stmt, 0);
+		size_t len = 0;
+		const void *state = column_bytes(stmt, 1, &len);
+
+		++*count;
+		if (state == NULL) {
+			return add_failed(loader, BLX_EINVAL, "session", *count);
+		}
+		rv = blx__image_builder_add_session(loader->builder, id, state, len);
+		rv = rv != BLX_OK ? add_failed(loader, rv, "session", *count)
+				  : count_row(loader, *count);
+	}
+	return rv != BLX_OK ? rv : check_count(loader, rc, "session", 0, 0);
+}
+
+static int load_sessions(struct loader *loader)
+{
+	uint64_t count = 0;
+	int rv = load_sessions_of(loader,
+		"SELECT id, state FROM session WHERE id >= 0 ORDER BY id", &count);
+
+	if (rv == BLX_OK) {
+		rv = load_sessions_of(loader,
+			"SELECT id, state FROM session WHERE id < 0 ORDER BY id", &count);
+	}
+	return rv != BLX_OK ? rv : check_count(loader, SQLITE_DONE, "session", count,
+					  loader->info.sessions);
+}
+
+/* Gives the image if its content has the hash that the file tells. */
+static int finish_image(struct loader *loader, struct blx__image **ret_image)
+{
+	struct blx__image *image;
+	uint64_t hash;
+	int rv = blx__image_builder_finish(loader->builder, &image);
+
+	if (rv != BLX_OK) {
+		return add_failed(loader, rv, "session", 0);
+	}
+	hash = blx__image_hash(image);
+	if (hash != loader->info.hash) {
+		blx__image_unref(image);
+		return blx__db_corrupt(loader->path, loader->error,
+			"its content has the hash %016" PRIx64 " instead of %016" PRIx64, hash,
+			loader->info.hash);
+	}
+	*ret_image = image;
+	return BLX_OK;
+}
+
+static int load_content(struct loader *loader, struct blx__image **ret_image)
+{
+	int rv = blx__image_builder_create(&loader->info.meta, &loader->builder);
+
+	if (rv != BLX_OK) {
+		loader->builder = NULL;
+		return add_failed(loader, rv, "meta", 0);
+	}
+	rv = load_items(loader);
+	if (rv == BLX_OK) {
+		rv = load_sessions(loader);
+	}
+	return rv != BLX_OK ? rv : finish_image(loader, ret_image);
+}
+
+/* What the file says of itself, from a database that is open. */
+static int load_meta(struct loader *loader)
+{
+	int rv = check_schema(loader);
+
+	return rv != BLX_OK ? rv : blx__snapshot_meta_read(&loader->db, &loader->info, loader->error);
+}
+
+static int load_db(struct loader *loader, struct blx__image **ret_image)
+{
+	int rv = load_meta(loader);
+
+	if (rv == BLX_OK) {
+		rv = check_integrity(loader);
+	}
+	return rv != BLX_OK ? rv : load_content(loader, ret_image);
+}
+
+static int load_file(struct loader *loader, struct blx__image **ret_image)
+{
+	uint64_t size;
+	int rv = read_header(loader);
+
+	if (rv == BLX_OK) {
+		rv = blx__snapshot_crc(loader->path, loader->ctl, &size, &loader->info.crc,
+			loader->error);
+	}
+	if (rv != BLX_OK) {
+		return rv;
+	}
+	rv = blx__db_open_read(&loader->db, loader->path, loader->ctl, loader->error);
+	if (rv == BLX_OK) {
+		rv = load_db(loader, ret_image);
+	}
+	blx__image_builder_destroy(loader->builder);
+	(void)blx__db_close(&loader->db, NULL); /* nothing is written; reading was judged */
+	return rv;
+}
+
+/* Hands the info over, or frees it. */
+static int finish_info(struct loader *loader, int rv, struct blx__snapshot_info *ret_info)
+{
+	if (rv == BLX_OK && ret_info != NULL) {
+		*ret_info = loader->info;
+	} else {
+		blx__snapshot_info_finish(&loader->info);
+	}
+	return rv;
+}
+
+int blx__snapshot_load(const char *path, const struct blx__snapshot_ctl *ctl,
+	struct blx__image **ret_image, struct blx__snapshot_info *ret_info, blx_error *error)
+{
+	struct loader loader = { .ctl = ctl, .path = path, .error = error };
+
+	return finish_info(&loader, load_file(&loader, ret_image), ret_info);
+}
+
+int blx__snapshot_verify(const char *path, const struct blx__snapshot_ctl *ctl,
+	struct blx__snapshot_info *ret_info, blx_error *error)
+{
+	struct blx__image *image;
+	int rv = blx__snapshot_load(path, ctl, &image, ret_info, error);
+
+	if (rv == BLX_OK) {
+		blx__image_unref(image);
+	}
+	return rv;
+}
+
+int blx__snapshot_inspect(const struct blx__files *files, const char *path,
+	struct blx__snapshot_info *ret_info, blx_error *error)
+{
+	struct blx__snapshot_ctl ctl = { .files = files };
+	struct loader loader = { .ctl = &ctl, .path = path, .error = error };
+	int rv = read_header(&loader);
+
+	if (rv != BLX_OK) {
+		return rv;
+	}
+	rv = blx__db_open_read(&loader.db, path, &ctl, error);
+	if (rv == BLX_OK) {
+		rv = load_meta(&loader);
+	}
+	(void)blx__db_close(&loader.db, NULL); /* nothing is written; reading was judged */
+	return finish_info(&loader, rv, ret_info);
+}

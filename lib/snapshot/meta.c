@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "snapshot/meta.h"
 
-#include "base/assert.h"
+#include "base/codec.h"
+#include "base/crc32c.h"
 #include "base/mem.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+
+/* 8 hex digits. */
+#define CRC_TEXT_SIZE 9
 
 /* The numbers of meta, in the order of number_names. */
 enum number {
@@ -26,9 +30,9 @@ static const char *const number_names[NUMBER_COUNT] = {
 };
 
 /* The texts, likewise. */
-enum text { TEXT_CLUSTER_ID, TEXT_HASH, TEXT_PRODUCT, TEXT_COUNT };
+enum text { TEXT_CLUSTER_ID, TEXT_HASH, TEXT_META_CRC, TEXT_PRODUCT, TEXT_COUNT };
 
-static const char *const text_names[TEXT_COUNT] = { "cluster_id", "hash", "product" };
+static const char *const text_names[TEXT_COUNT] = { "cluster_id", "hash", "meta_crc", "product" };
 
 /* Meta as it is in the table. */
 struct rows {
@@ -75,6 +79,49 @@ static bool parse_hex(const char *text, uint8_t *ret_bytes, size_t len)
 	return true;
 }
 
+static uint32_t crc_number(uint32_t crc, uint64_t number)
+{
+	uint8_t bytes[8];
+
+	blx__store_u64(bytes, number);
+	return blx__crc32c(crc, bytes, sizeof bytes);
+}
+
+/* With the NUL, so that texts do not run into each other. */
+static uint32_t crc_text(uint32_t crc, const char *text)
+{
+	return blx__crc32c(crc, text, strlen(text) + 1);
+}
+
+/* Over all of meta but itself, and member: what the hash of the content does not cover.
+ * The members' parts are added up, as their order in the table is not the caller's. */
+static uint32_t crc_of(const struct rows *rows, const struct blx__snapshot_info *info)
+{
+	uint32_t crc = 0;
+	uint32_t sum = 0;
+	size_t i;
+
+	for (i = 0; i < NUMBER_COUNT; i++) {
+		crc = crc_number(crc, rows->numbers[i]);
+	}
+	for (i = 0; i < TEXT_COUNT; i++) {
+		crc = i == TEXT_META_CRC ? crc : crc_text(crc, rows->texts[i]);
+	}
+	for (i = 0; i < info->members_count; i++) {
+		uint32_t part = crc_number(0, info->members[i].id);
+
+		part = crc_text(part, info->members[i].name);
+		part = crc_text(part, info->members[i].address);
+		sum += crc_text(part, info->members[i].role);
+	}
+	return crc + sum;
+}
+
+static void format_crc(uint32_t crc, char ret_text[CRC_TEXT_SIZE])
+{
+	(void)snprintf(ret_text, CRC_TEXT_SIZE, "%08" PRIx32, crc);
+}
+
 static void rows_of_info(struct rows *rows, const struct blx__snapshot_info *info)
 {
 	*rows = (struct rows){ 0 };
@@ -91,6 +138,7 @@ static void rows_of_info(struct rows *rows, const struct blx__snapshot_info *inf
 	(void)snprintf(rows->texts[TEXT_HASH], sizeof rows->texts[TEXT_HASH], "%016" PRIx64,
 		info->hash);
 	memcpy(rows->texts[TEXT_PRODUCT], info->product, sizeof info->product);
+	format_crc(crc_of(rows, info), rows->texts[TEXT_META_CRC]);
 }
 
 /* Runs a bound statement that gives no rows, and readies it for the next. */
@@ -330,6 +378,7 @@ static int read_members(struct blx__db *db, struct blx__snapshot_info *info, siz
 int blx__snapshot_meta_read(struct blx__db *db, struct blx__snapshot_info *info,
 	blx_error *error)
 {
+	char crc[CRC_TEXT_SIZE];
 	struct rows rows;
 	int rv = read_rows(db, &rows, error);
 
@@ -342,7 +391,16 @@ int blx__snapshot_meta_read(struct blx__db *db, struct blx__snapshot_info *info,
 	if (rows.numbers[NUMBER_MEMBERS] > BLX__SNAPSHOT_MEMBERS_MAX) {
 		return blx__db_corrupt(db->path, error, "it tells of too many members");
 	}
-	return read_members(db, info, (size_t)rows.numbers[NUMBER_MEMBERS], error);
+	rv = read_members(db, info, (size_t)rows.numbers[NUMBER_MEMBERS], error);
+	if (rv != BLX_OK) {
+		return rv;
+	}
+	format_crc(crc_of(&rows, info), crc);
+	if (strcmp(crc, rows.texts[TEXT_META_CRC]) != 0) {
+		return blx__db_corrupt(db->path, error, "meta_crc is %s instead of %s",
+			rows.texts[TEXT_META_CRC], crc);
+	}
+	return BLX_OK;
 }
 
 void blx__snapshot_info_finish(struct blx__snapshot_info *info)
