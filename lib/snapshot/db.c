@@ -74,8 +74,8 @@ static int db_open(struct blx__db *db, const struct blx__snapshot_ctl *ctl, int 
 		return blx__error_set(error, BLX_EINVAL, "snapshot: the path is longer than %d",
 			BLX__VFS_PATH_MAX);
 	}
-	rc = sqlite3_open_v2(db->path, &db->handle, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE,
-		db->vfs.name);
+	rc = sqlite3_open_v2(db->path, &db->handle,
+		flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE, db->vfs.name);
 	if (rc != SQLITE_OK) {
 		return blx__db_fail(db, rc, error);
 	}

@@ -15,8 +15,8 @@
 
 void blx__snapshot_name(uint64_t index, uint64_t term, char ret_name[BLX__SNAPSHOT_NAME_SIZE])
 {
-	int len = snprintf(ret_name, BLX__SNAPSHOT_NAME_SIZE, "snapshot-%020" PRIu64 "-%020" PRIu64 ".db",
-		index, term);
+	int len = snprintf(ret_name, BLX__SNAPSHOT_NAME_SIZE,
+		"snapshot-%020" PRIu64 "-%020" PRIu64 ".db", index, term);
 
 	POST(len > 0 && len + (int)sizeof BLX__SNAPSHOT_TMP_SUFFIX <= BLX__SNAPSHOT_NAME_SIZE);
 }

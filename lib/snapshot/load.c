@@ -58,7 +58,8 @@ static int check_header(const uint8_t *header, uint64_t size, const char *path,
 	}
 	if (format > BLX__SNAPSHOT_FORMAT && format <= INT32_MAX) {
 		return blx__error_set(error, BLX_EVERSION,
-			"snapshot %s has format %" PRIu32 ", this program reads up to %d: upgrade it",
+			"snapshot %s has format %" PRIu32
+			", this program reads up to %d: upgrade it",
 			path, format, BLX__SNAPSHOT_FORMAT);
 	}
 	if (format != BLX__SNAPSHOT_FORMAT) {
@@ -96,7 +97,8 @@ static int read_header(struct loader *loader)
 		return rv;
 	}
 	if (len < sizeof header) {
-		return blx__db_corrupt(loader->path, loader->error, "it is too short for a snapshot");
+		return blx__db_corrupt(loader->path, loader->error,
+			"it is too short for a snapshot");
 	}
 	return check_header(header, loader->info.size, loader->path, loader->error);
 }
@@ -196,8 +198,8 @@ static const void *column_bytes(sqlite3_stmt *stmt, int column, size_t *ret_len)
 static int add_failed(struct loader *loader, int rv, const char *table, uint64_t row)
 {
 	if (rv == BLX_ENOMEM) {
-		return blx__error_set(loader->error, BLX_ENOMEM, "loading snapshot %s: out of memory",
-			loader->path);
+		return blx__error_set(loader->error, BLX_ENOMEM,
+			"loading snapshot %s: out of memory", loader->path);
 	}
 	return blx__db_corrupt(loader->path, loader->error, "row %" PRIu64 " of %s is malformed",
 		row, table);
@@ -346,7 +348,10 @@ static int load_meta(struct loader *loader)
 {
 	int rv = check_schema(loader);
 
-	return rv != BLX_OK ? rv : blx__snapshot_meta_read(&loader->db, &loader->info, loader->error);
+	if (rv != BLX_OK) {
+		return rv;
+	}
+	return blx__snapshot_meta_read(&loader->db, &loader->info, loader->error);
 }
 
 static int load_db(struct loader *loader, struct blx__image **ret_image)

@@ -44,8 +44,9 @@
 /* Where a call that takes long works, and how it is watched and stopped. */
 struct blx__snapshot_ctl {
 	const struct blx__files *files; /* the only field that must be set */
-	const atomic_bool *cancel; /* set by any thread: the call ends with BLX_ECANCELED
-				    * within some tens of milliseconds */
+	/* Set by any thread: the call ends with BLX_ECANCELED within some tens of
+	 * milliseconds, and the time it takes to free what it made so far. */
+	const atomic_bool *cancel;
 	/* Rows or bytes done, from the thread of the call. total is 0 if not known. */
 	void (*progress)(uint64_t done, uint64_t total, void *data);
 	void *data;

@@ -243,9 +243,14 @@ static int check_opts(const struct blx__snapshot_write_opts *opts, blx_error *er
 /* An earlier try that was cut off may have left one. */
 static int remove_tmp(const struct blx__files *files, const char *tmp, blx_error *error)
 {
-	int rv = files->ops->remove(files, tmp, error);
+	blx_error failure = BLX_ERROR_INIT;
+	int rv = files->ops->remove(files, tmp, &failure);
 
-	return rv == BLX_ENOENT ? BLX_OK : rv;
+	if (rv == BLX_OK || rv == BLX_ENOENT) {
+		return BLX_OK;
+	}
+	blx__error_copy(error, &failure);
+	return rv;
 }
 
 static void init_info(struct blx__snapshot_info *info, const struct blx__snapshot_write_opts *opts)

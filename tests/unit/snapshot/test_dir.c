@@ -100,7 +100,8 @@ Test(snapshot_dir, clean_removes_leftovers_and_keeps_what_can_be_resumed)
 	blx__snapshot_part_name(51, 2, 0xabcdef01, newer);
 	scratch_write(&scratch, older, "x", 1);
 	scratch_write(&scratch, newer, "x", 1);
-	scratch_write(&scratch, "snapshot-00000000000000000060-00000000000000000002.db.tmp", "x", 1);
+	scratch_write(&scratch,
+		"snapshot-00000000000000000060-00000000000000000002.db.tmp", "x", 1);
 	scratch_write(&scratch, "notes.tmp", "x", 1);
 
 	cr_assert_eq(blx__snapshot_dir_clean(&blx__files_posix, scratch.dir, NULL), 0);

@@ -78,7 +78,8 @@ static int faulty_read(struct blx__file *file, void *data, size_t len, uint64_t 
 
 static int faulty_sync(struct blx__file *file, blx_error *error)
 {
-	return fails(file->files, error) ? code_of(file->files) : blx__files_posix.ops->sync(file, error);
+	return fails(file->files, error) ? code_of(file->files)
+					 : blx__files_posix.ops->sync(file, error);
 }
 
 static int faulty_truncate(struct blx__file *file, uint64_t size, blx_error *error)
@@ -96,8 +97,9 @@ static int faulty_size(struct blx__file *file, uint64_t *ret_size, blx_error *er
 static int faulty_rename(const struct blx__files *files, const char *from, const char *to,
 	blx_error *error)
 {
-	return fails(files, error) ? code_of(files)
-				   : blx__files_posix.ops->rename(&blx__files_posix, from, to, error);
+	return fails(files, error)
+		       ? code_of(files)
+		       : blx__files_posix.ops->rename(&blx__files_posix, from, to, error);
 }
 
 static int faulty_remove(const struct blx__files *files, const char *path, blx_error *error)
@@ -200,7 +202,11 @@ Test(faults, a_load_from_a_disk_that_fails_is_told_from_damage)
 static int write_within(struct saved *s, const char *path, rlim_t limit)
 {
 	struct rlimit rlimit = { .rlim_cur = limit, .rlim_max = limit };
-	struct blx__snapshot_write_opts opts = { .ctl = saved_ctl, .path = path, .image = s->image };
+	struct blx__snapshot_write_opts opts = {
+		.ctl = saved_ctl,
+		.path = path,
+		.image = s->image,
+	};
 	pid_t pid = fork();
 	int status;
 
