@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Transactions: guards, operations and else-operations as bytes, and what they
+ * do to a tree. Pure. Numbers of kinds are on disk and on the wire: never
+ * reused. What a transaction may not do is refused by blx__txn_check(), before
+ * it is logged; blx__txn_apply() survives any bytes all the same, by refusing
+ * them the same way on every replica.
+ */
+#ifndef BLX_STORE_TXN_H
+#define BLX_STORE_TXN_H
+
+#include "base/buf.h"
+#include "base/codec.h"
+#include "base/error.h"
+#include "store/tree.h"
+
+#include <blixard/txn.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum blx__txn_kind {
+	/* guards */
+	BLX__TXN_IF_ABSENT = 1,
+	BLX__TXN_IF_EXISTS = 2,
+	BLX__TXN_IF_VALUE = 3,
+	BLX__TXN_IF_REVISION = 4, /* 0: absent */
+	/* operations */
+	BLX__TXN_PUT = 64,
+	BLX__TXN_DELETE = 65,
+	BLX__TXN_DELETE_TREE = 66,
+	BLX__TXN_GET = 67
+};
+
+struct blx__txn_line {
+	uint8_t kind;
+	const uint8_t *key; /* borrowed */
+	size_t key_len;
+	const uint8_t *value; /* borrowed; PUT and IF_VALUE */
+	size_t value_len;
+	uint64_t revision; /* IF_REVISION */
+};
+
+/* One under construction. Plain memory of its owner's. */
+struct blx__txn {
+	struct blx__buf guards;
+	struct blx__buf ops;
+	struct blx__buf else_ops;
+	uint32_t guards_count;
+	uint32_t ops_count;
+	uint32_t else_count;
+	bool has_else;
+};
+
+void blx__txn_init(struct blx__txn *txn);
+void blx__txn_finish(struct blx__txn *txn);
+
+/* Guards go to the guards, operations to the branch that is open. BLX_ETOOBIG: more than
+ * BLX_TXN_OPS_MAX or BLX_TXN_BYTES_MAX; BLX_EINVAL: a guard after blx__txn_else(). */
+int blx__txn_add(struct blx__txn *txn, const struct blx__txn_line *line);
+int blx__txn_else(struct blx__txn *txn); /* BLX_EINVAL the second time */
+
+/* Appends its bytes; check blx__buf_ok(). */
+void blx__txn_encode(const struct blx__txn *txn, struct blx__buf *buf);
+
+/* Is it one, within the limits, with valid keys? BLX_EINVAL, BLX_ETOOBIG, BLX_EPROTO with the
+ * reason. BLX_EVERSION: a kind of a later version. */
+int blx__txn_check(const void *data, size_t len, blx_error *error);
+
+/* What came of one. */
+struct blx__txn_outcome {
+	int code; /* BLX_OK; BLX_ECONFLICT: a guard failed and there is no else; BLX_ETOOBIG: the
+		   * values to get are more than BLX_TXN_BYTES_MAX; or of blx__txn_check() */
+	bool changed; /* the tree is another one: the revision is used up */
+	uint64_t conflict_revision; /* what stands at the failed guard's key; 0: nothing */
+};
+
+/*
+ * Does it: *tree is exchanged if something changed. revision is that of the
+ * changes. Appends the result to result on BLX_OK. Returns 0 with the verdict in
+ * *ret_outcome; or BLX_ENOMEM, and then part of it may have been done: the tree
+ * is of no more use.
+ */
+int blx__txn_apply(struct blx__tree **tree, const void *data, size_t len, uint64_t revision,
+	struct blx__txn_outcome *ret_outcome, struct blx__buf *result);
+
+/* The result: a head, then one for each operation that was done. */
+struct blx__txn_result_head {
+	bool succeeded; /* the guards held */
+	uint32_t count;
+};
+
+struct blx__txn_op_result {
+	uint8_t kind;
+	uint8_t existed; /* there was a value; GET: 2, only something below */
+	uint64_t count;  /* DELETE_TREE */
+	const uint8_t *value; /* GET, borrowed; NULL: none */
+	size_t value_len;
+	uint64_t create_revision;
+	uint64_t mod_revision; /* GET */
+	uint64_t version;
+};
+
+int blx__txn_result_head_get(struct blx__reader *reader, struct blx__txn_result_head *ret_head);
+int blx__txn_op_result_get(struct blx__reader *reader, struct blx__txn_op_result *ret_result);
+
+#endif

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/assert.h"
+#include "store/txn_impl.h"
+
+#include <string.h>
+
+/* One transaction being done. */
+struct apply {
+	struct blx__tree **tree;
+	uint64_t revision;
+	struct blx__txn_outcome *outcome;
+	struct blx__buf *result;
+};
+
+static struct blx__reader section_reader(const struct blx__txn_reader *txn,
+	const struct blx__txn_section *section)
+{
+	struct blx__reader reader = blx__reader_of(txn->data, txn->len);
+
+	reader.at = section->at;
+	return reader;
+}
+
+static struct blx__txn_line next_line(struct blx__reader *reader)
+{
+	struct blx__txn_line line;
+	int rv = blx__txn_line_get(reader, &line);
+
+	INVARIANT(rv == 0); /* was looked at */
+	return line;
+}
+
+/* ---- guards ----------------------------------------------------------------------- */
+
+static bool guard_holds(const struct blx__txn_line *guard, const struct blx__item *item)
+{
+	switch (guard->kind) {
+	case BLX__TXN_IF_ABSENT:
+		return item == NULL;
+	case BLX__TXN_IF_EXISTS:
+		return item != NULL;
+	case BLX__TXN_IF_VALUE:
+		return item != NULL && item->value_len == guard->value_len &&
+			memcmp(blx__item_value(item), guard->value, guard->value_len) == 0;
+	case BLX__TXN_IF_REVISION:
+		return (item != NULL ? item->mod_revision : 0) == guard->revision;
+	default:
+		IMPOSSIBLE("a guard of no known kind");
+	}
+}
+
+static bool guards_hold(struct apply *apply, const struct blx__txn_reader *txn)
+{
+	struct blx__reader reader = section_reader(txn, &txn->guards);
+	uint32_t i;
+
+	for (i = 0; i < txn->guards.count; i++) {
+		struct blx__txn_line guard = next_line(&reader);
+		const struct blx__item *item =
+			blx__tree_get(*apply->tree, guard.key, guard.key_len);
+
+		if (!guard_holds(&guard, item)) {
+			apply->outcome->conflict_revision = item != NULL ? item->mod_revision : 0;
+			return false;
+		}
+	}
+	return true;
+}
+
+/* ---- operations --------------------------------------------------------------------- */
+
+static void result_head(struct blx__buf *result, const struct blx__txn_result_head *head)
+{
+	blx__put_u8(result, head->succeeded);
+	blx__put_varint(result, head->count);
+}
+
+static int op_put(struct apply *apply, const struct blx__txn_line *op)
+{
+	const struct blx__item *old = blx__tree_get(*apply->tree, op->key, op->key_len);
+	struct blx__item *item = blx__item_create(op->key, op->key_len, op->value, op->value_len);
+	bool existed = old != NULL;
+	int rv;
+
+	if (item == NULL) {
+		return BLX_ENOMEM;
+	}
+	item->create_revision = existed ? old->create_revision : apply->revision;
+	item->mod_revision = apply->revision;
+	item->version = existed ? old->version + 1 : 1;
+	rv = blx__tree_put(apply->tree, item);
+	if (rv != 0) {
+		blx__item_unref(item);
+		return rv;
+	}
+	apply->outcome->changed = true;
+	blx__put_u8(apply->result, existed);
+	return 0;
+}
+
+static int op_delete(struct apply *apply, const struct blx__txn_line *op)
+{
+	bool found;
+	int rv = blx__tree_delete(apply->tree, op->key, op->key_len, &found);
+
+	if (rv == 0) {
+		apply->outcome->changed = apply->outcome->changed || found;
+		blx__put_u8(apply->result, found);
+	}
+	return rv;
+}
+
+static int op_delete_tree(struct apply *apply, const struct blx__txn_line *op)
+{
+	uint64_t count = 0;
+	int rv = blx__tree_delete_tree(apply->tree, op->key, op->key_len, &count);
+
+	if (rv == 0) {
+		apply->outcome->changed = apply->outcome->changed || count > 0;
+		blx__put_u8(apply->result, count > 0);
+		blx__put_varint(apply->result, count);
+	}
+	return rv;
+}
+
+static int op_get(struct apply *apply, const struct blx__txn_line *op)
+{
+	const struct blx__item *item = blx__tree_get(*apply->tree, op->key, op->key_len);
+
+	if (item == NULL) {
+		blx__put_u8(apply->result,
+			blx__tree_has_below(*apply->tree, op->key, op->key_len) ? 2 : 0);
+		return 0;
+	}
+	blx__put_u8(apply->result, 1);
+	blx__put_varint(apply->result, item->create_revision);
+	blx__put_varint(apply->result, item->mod_revision);
+	blx__put_varint(apply->result, item->version);
+	blx__put_bytes(apply->result, blx__item_value(item), blx__item_value_len(item));
+	return 0;
+}
+
+static int op_do(struct apply *apply, const struct blx__txn_line *op)
+{
+	blx__put_u8(apply->result, op->kind);
+	switch (op->kind) {
+	case BLX__TXN_PUT:
+		return op_put(apply, op);
+	case BLX__TXN_DELETE:
+		return op_delete(apply, op);
+	case BLX__TXN_DELETE_TREE:
+		return op_delete_tree(apply, op);
+	case BLX__TXN_GET:
+		return op_get(apply, op);
+	default:
+		IMPOSSIBLE("an operation of no known kind");
+	}
+}
+
+/* What the gets may bring at most, with what the puts before them may have put there: the
+ * answer must have a bound, and whether it has is told before anything is done. */
+static bool answer_fits(struct apply *apply, const struct blx__txn_reader *txn,
+	const struct blx__txn_section *section)
+{
+	struct blx__reader reader = section_reader(txn, section);
+	size_t put_max = 0;
+	uint64_t sum = 0;
+	uint32_t i;
+
+	for (i = 0; i < section->count; i++) {
+		struct blx__txn_line op = next_line(&reader);
+		const struct blx__item *item;
+		size_t len;
+
+		if (op.kind == BLX__TXN_PUT && op.value_len > put_max) {
+			put_max = op.value_len;
+		}
+		if (op.kind == BLX__TXN_GET) {
+			item = blx__tree_get(*apply->tree, op.key, op.key_len);
+			len = item != NULL ? item->value_len : 0;
+			sum += (len > put_max ? len : put_max) + BLX__TXN_LINE_OVERHEAD;
+		}
+	}
+	return sum <= BLX_TXN_BYTES_MAX;
+}
+
+static int branch_do(struct apply *apply, const struct blx__txn_reader *txn, bool succeeded)
+{
+	const struct blx__txn_section *section = succeeded ? &txn->ops : &txn->else_ops;
+	struct blx__reader reader = section_reader(txn, section);
+	uint32_t i;
+	int rv = 0;
+
+	if (!answer_fits(apply, txn, section)) {
+		apply->outcome->code = BLX_ETOOBIG;
+		return 0;
+	}
+	result_head(apply->result,
+		&(struct blx__txn_result_head){ .succeeded = succeeded, .count = section->count });
+	for (i = 0; rv == 0 && i < section->count; i++) {
+		struct blx__txn_line op = next_line(&reader);
+
+		rv = op_do(apply, &op);
+	}
+	return rv != 0 ? rv : blx__buf_ok(apply->result) ? 0 : BLX_ENOMEM;
+}
+
+int blx__txn_apply(struct blx__tree **tree, const void *data, size_t len, uint64_t revision,
+	struct blx__txn_outcome *ret_outcome, struct blx__buf *result)
+{
+	struct apply apply = { .tree = tree,
+		.revision = revision,
+		.outcome = ret_outcome,
+		.result = result };
+	struct blx__txn_reader txn;
+	bool held;
+
+	*ret_outcome = (struct blx__txn_outcome){ .code = blx__txn_read(data, len, &txn, NULL) };
+	if (ret_outcome->code != 0) {
+		return 0;
+	}
+	held = guards_hold(&apply, &txn);
+	if (!held && !txn.has_else) {
+		ret_outcome->code = BLX_ECONFLICT;
+		return 0;
+	}
+	return branch_do(&apply, &txn, held);
+}
+
+/* ---- results ---------------------------------------------------------------------------- */
+
+int blx__txn_result_head_get(struct blx__reader *reader, struct blx__txn_result_head *ret_head)
+{
+	struct blx__txn_result_head head = { .succeeded = blx__get_u8(reader) != 0 };
+	uint64_t count = blx__get_varint(reader);
+
+	if (!blx__reader_ok(reader) || count > BLX_TXN_OPS_MAX) {
+		return BLX_EPROTO;
+	}
+	head.count = (uint32_t)count;
+	*ret_head = head;
+	return 0;
+}
+
+int blx__txn_op_result_get(struct blx__reader *reader, struct blx__txn_op_result *ret_result)
+{
+	struct blx__txn_op_result result = { .kind = blx__get_u8(reader),
+		.existed = blx__get_u8(reader) };
+
+	if (result.kind == BLX__TXN_DELETE_TREE) {
+		result.count = blx__get_varint(reader);
+	} else if (result.kind == BLX__TXN_GET && result.existed == 1) {
+		result.create_revision = blx__get_varint(reader);
+		result.mod_revision = blx__get_varint(reader);
+		result.version = blx__get_varint(reader);
+		result.value = blx__get_bytes(reader, BLX_VALUE_LEN_MAX, &result.value_len);
+	}
+	if (!blx__reader_ok(reader) || !blx__txn_is_op(result.kind)) {
+		return BLX_EPROTO;
+	}
+	*ret_result = result;
+	return 0;
+}
