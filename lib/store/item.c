@@ -7,8 +7,8 @@
 
 #include <string.h>
 
-struct blx__item *blx__item_create(const void *key, size_t key_len, const void *value,
-	size_t value_len)
+struct blx__item *blx__item_create(
+	const void *key, size_t key_len, const void *value, size_t value_len)
 {
 	struct blx__item *item;
 
@@ -18,9 +18,9 @@ struct blx__item *blx__item_create(const void *key, size_t key_len, const void *
 	if (item == NULL) {
 		return NULL;
 	}
-	*item = (struct blx__item){ .refs = 1,
+	*item = (struct blx__item){.refs = 1,
 		.key_len = (uint32_t)key_len,
-		.value_len = (uint32_t)value_len };
+		.value_len = (uint32_t)value_len};
 	if (key_len > 0) {
 		memcpy(item->bytes, key, key_len);
 	}
@@ -42,12 +42,14 @@ void blx__item_unref(struct blx__item *item)
 	}
 }
 
-/* Odd constants with about half their bits set (fractions of the square roots of primes). */
+/* Odd constants with about half their bits set (fractions of the square roots of primes).
+ */
 #define MIX_A UINT64_C(0x9e3779b97f4a7c15)
 #define MIX_B UINT64_C(0xbb67ae8584caa73b)
 #define MIX_C UINT64_C(0x3c6ef372fe94f82b)
 
-/* Both halves of the product folded into one: every bit of either input reaches every bit. */
+/* Both halves of the product folded into one: every bit of either input reaches every
+ * bit. */
 static inline uint64_t mix(uint64_t a, uint64_t b)
 {
 	unsigned __int128 product = (unsigned __int128)a * b;
@@ -57,11 +59,12 @@ static inline uint64_t mix(uint64_t a, uint64_t b)
 
 static uint64_t hash_bytes(uint64_t hash, const uint8_t *data, size_t len)
 {
-	uint8_t last[16] = { 0 };
+	uint8_t last[16] = {0};
 
 	hash = mix(hash ^ MIX_B, (uint64_t)len ^ MIX_C);
 	while (len > 16) {
-		hash = mix(blx__load_u64(data) ^ MIX_A ^ hash, blx__load_u64(data + 8) ^ MIX_B);
+		hash = mix(blx__load_u64(data) ^ MIX_A ^ hash,
+			blx__load_u64(data + 8) ^ MIX_B);
 		data += 16;
 		len -= 16;
 	}

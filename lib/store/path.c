@@ -5,7 +5,8 @@
 
 #include <string.h>
 
-/* A zero of a component is written 1 1, a one 1 2, so that 0 is free for the separator. */
+/* A zero of a component is written 1 1, a one 1 2, so that 0 is free for the separator.
+ */
 #define ESCAPE      1
 #define ESCAPE_ZERO 1
 #define ESCAPE_ONE  2
@@ -24,10 +25,12 @@ static int hex_digit(char c)
 	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
-static int refuse(const char *path, size_t len, int code, const char *why, blx_error *error)
+static int refuse(
+	const char *path, size_t len, int code, const char *why, blx_error *error)
 {
-	return blx__error_set(error, code, "%.*s%s: %s", (int)(len < SHOWN_MAX ? len : SHOWN_MAX),
-		path, len > SHOWN_MAX ? "..." : "", why);
+	return blx__error_set(error, code, "%.*s%s: %s",
+		(int)(len < SHOWN_MAX ? len : SHOWN_MAX), path,
+		len > SHOWN_MAX ? "..." : "", why);
 }
 
 /* A path on its way to a key. */
@@ -45,8 +48,8 @@ struct parse {
 
 static void key_add(struct parse *parse, uint8_t byte)
 {
-	/* Only bytes that took three to write take two here: a key is never longer than its
-	 * path, whose length was looked at. */
+	/* Only bytes that took three to write take two here: a key is never longer than
+	 * its path, whose length was looked at. */
 	INVARIANT(parse->key_len < parse->key_max);
 	if (byte == 0 || byte == ESCAPE) {
 		INVARIANT(parse->key_len + 2 <= parse->key_max);
@@ -62,7 +65,7 @@ static void parse_star(struct parse *parse, bool first)
 {
 	size_t end = parse->at + 2;
 	bool two = first && end <= parse->len && parse->path[parse->at + 1] == '*' &&
-		(end == parse->len || parse->path[end] == '/');
+		   (end == parse->len || parse->path[end] == '/');
 
 	INVARIANT(parse->key_len + 2 <= parse->key_max);
 	parse->key[parse->key_len++] = ESCAPE;
@@ -78,10 +81,12 @@ static void parse_byte(struct parse *parse, bool first)
 	int low;
 
 	if (c == '%') {
-		high = parse->at + 2 < parse->len ? hex_digit(parse->path[parse->at + 1]) : -1;
+		high = parse->at + 2 < parse->len ? hex_digit(parse->path[parse->at + 1])
+						  : -1;
 		low = high >= 0 ? hex_digit(parse->path[parse->at + 2]) : -1;
 		if (low < 0) {
-			parse->why = "'%' must be followed by two hexadecimal digits; write %25 for "
+			parse->why = "'%' must be followed by two hexadecimal digits; "
+				     "write %25 for "
 				     "the character itself";
 			return;
 		}
@@ -96,7 +101,8 @@ static void parse_byte(struct parse *parse, bool first)
 	} else if (c == '*') {
 		parse->why = "'*' is for patterns; write %2A for the character itself";
 	} else if (c == '.' && first) {
-		parse->why = "a name may not begin with '.'; write %2E for the character itself";
+		parse->why = "a name may not begin with '.'; write %2E for the character "
+			     "itself";
 	} else {
 		parse->at++;
 		key_add(parse, c);
@@ -111,7 +117,8 @@ static void parse_component(struct parse *parse)
 		parse->why = "deeper than 32 levels";
 		return;
 	}
-	while (parse->why == NULL && parse->at < parse->len && parse->path[parse->at] != '/') {
+	while (parse->why == NULL && parse->at < parse->len &&
+		parse->path[parse->at] != '/') {
 		parse_byte(parse, parse->at == begin);
 	}
 	if (parse->why == NULL && parse->at == begin) {
@@ -144,13 +151,14 @@ static int parse_path(struct parse *parse, bool *ret_dir, blx_error *error)
 			"the path is longer than 1024 bytes", error);
 	}
 	if (parse->len == 0 || parse->path[0] != '/') {
-		return refuse(parse->path, parse->len, BLX_EINVAL, "a path begins with '/'", error);
+		return refuse(parse->path, parse->len, BLX_EINVAL,
+			"a path begins with '/'", error);
 	}
 	*ret_dir = parse_components(parse) || parse->len == 1;
 	if (parse->why != NULL) {
 		return refuse(parse->path, parse->len,
-			parse->depth > BLX_PATH_DEPTH_MAX ? BLX_ETOOBIG : BLX_EINVAL, parse->why,
-			error);
+			parse->depth > BLX_PATH_DEPTH_MAX ? BLX_ETOOBIG : BLX_EINVAL,
+			parse->why, error);
 	}
 	return 0;
 }
@@ -158,11 +166,11 @@ static int parse_path(struct parse *parse, bool *ret_dir, blx_error *error)
 int blx__path_parse(const char *path, size_t len, uint8_t ret_key[BLX__KEY_LEN_MAX],
 	size_t *ret_key_len, bool *ret_dir, blx_error *error)
 {
-	struct parse parse = { .path = path,
+	struct parse parse = {.path = path,
 		.len = len,
 		.at = 1,
 		.key = ret_key,
-		.key_max = BLX__KEY_LEN_MAX };
+		.key_max = BLX__KEY_LEN_MAX};
 	bool dir;
 	int rv = parse_path(&parse, &dir, error);
 
@@ -176,15 +184,15 @@ int blx__path_parse(const char *path, size_t len, uint8_t ret_key[BLX__KEY_LEN_M
 	return 0;
 }
 
-int blx__path_parse_pattern(const char *text, size_t len, uint8_t ret_key[BLX__PATTERN_LEN_MAX],
-	size_t *ret_key_len, blx_error *error)
+int blx__path_parse_pattern(const char *text, size_t len,
+	uint8_t ret_key[BLX__PATTERN_LEN_MAX], size_t *ret_key_len, blx_error *error)
 {
-	struct parse parse = { .path = text,
+	struct parse parse = {.path = text,
 		.len = len,
 		.at = 1,
 		.key = ret_key,
 		.key_max = BLX__PATTERN_LEN_MAX,
-		.wild = true };
+		.wild = true};
 	bool dir;
 	int rv = parse_path(&parse, &dir, error);
 
@@ -197,14 +205,13 @@ int blx__path_parse_pattern(const char *text, size_t len, uint8_t ret_key[BLX__P
 int blx__path_parse_name(const char *name, size_t len, uint8_t ret_key[BLX__KEY_LEN_MAX],
 	size_t *ret_key_len, blx_error *error)
 {
-	struct parse parse = { .path = name,
-		.len = len,
-		.key = ret_key,
-		.key_max = BLX__KEY_LEN_MAX };
+	struct parse parse = {
+		.path = name, .len = len, .key = ret_key, .key_max = BLX__KEY_LEN_MAX};
 	bool dir;
 
 	if (len > BLX_PATH_LEN_MAX) {
-		return refuse(name, len, BLX_ETOOBIG, "the name is longer than 1024 bytes", error);
+		return refuse(name, len, BLX_ETOOBIG,
+			"the name is longer than 1024 bytes", error);
 	}
 	dir = parse_components(&parse);
 	if (len == 0 || dir) {
@@ -221,7 +228,8 @@ int blx__path_parse_name(const char *name, size_t len, uint8_t ret_key[BLX__KEY_
 
 static bool is_plain(uint8_t c, bool first)
 {
-	return c >= 0x20 && c != 0x7f && c != '/' && c != '%' && c != '*' && !(c == '.' && first);
+	return c >= 0x20 && c != 0x7f && c != '/' && c != '%' && c != '*' &&
+	       !(c == '.' && first);
 }
 
 /* The next byte of a component at key[*at], and steps behind it. */
@@ -235,8 +243,8 @@ static uint8_t component_byte(const uint8_t *key, size_t key_len, size_t *at)
 	return c;
 }
 
-size_t blx__path_format_name(const uint8_t *key, size_t key_len,
-	char ret_name[BLX__PATH_TEXT_SIZE])
+size_t blx__path_format_name(
+	const uint8_t *key, size_t key_len, char ret_name[BLX__PATH_TEXT_SIZE])
 {
 	static const char digits[] = "0123456789ABCDEF";
 	size_t at = 0;
@@ -268,7 +276,8 @@ size_t blx__path_format_name(const uint8_t *key, size_t key_len,
 	return len;
 }
 
-size_t blx__path_format(const uint8_t *key, size_t key_len, char ret_path[BLX__PATH_TEXT_SIZE])
+size_t blx__path_format(
+	const uint8_t *key, size_t key_len, char ret_path[BLX__PATH_TEXT_SIZE])
 {
 	char name[BLX__PATH_TEXT_SIZE];
 	size_t len = blx__path_format_name(key, key_len, name);
@@ -300,8 +309,9 @@ static size_t path_len_of(const uint8_t *key, size_t key_len, unsigned *ret_dept
 			first = true;
 			continue;
 		}
-		if (key[at] == ESCAPE && (at + 1 == key_len || (key[at + 1] != ESCAPE_ZERO &&
-								key[at + 1] != ESCAPE_ONE))) {
+		if (key[at] == ESCAPE &&
+			(at + 1 == key_len || (key[at + 1] != ESCAPE_ZERO &&
+						      key[at + 1] != ESCAPE_ONE))) {
 			return 0;
 		}
 		c = component_byte(key, key_len, &at);

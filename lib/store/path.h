@@ -37,11 +37,12 @@ int blx__path_parse(const char *path, size_t len, uint8_t ret_key[BLX__KEY_LEN_M
 	size_t *ret_key_len, bool *ret_dir, blx_error *error);
 
 /* The one canonical path of a valid key, terminated; returns its length. */
-size_t blx__path_format(const uint8_t *key, size_t key_len, char ret_path[BLX__PATH_TEXT_SIZE]);
+size_t blx__path_format(
+	const uint8_t *key, size_t key_len, char ret_path[BLX__PATH_TEXT_SIZE]);
 
 /* As above without the leading '/': of a key relative to a directory. */
-size_t blx__path_format_name(const uint8_t *key, size_t key_len,
-	char ret_name[BLX__PATH_TEXT_SIZE]);
+size_t blx__path_format_name(
+	const uint8_t *key, size_t key_len, char ret_name[BLX__PATH_TEXT_SIZE]);
 
 /* The key of a name as blx__path_format_name() gives it (one or more components). */
 int blx__path_parse_name(const char *name, size_t len, uint8_t ret_key[BLX__KEY_LEN_MAX],
@@ -53,10 +54,11 @@ int blx__path_parse_name(const char *name, size_t len, uint8_t ret_key[BLX__KEY_
 #define BLX__PATTERN_LEN_MAX (2 * BLX_PATH_LEN_MAX)
 
 /* As blx__path_parse() of a pattern; store/pattern.h. */
-int blx__path_parse_pattern(const char *text, size_t len, uint8_t ret_key[BLX__PATTERN_LEN_MAX],
-	size_t *ret_key_len, blx_error *error);
+int blx__path_parse_pattern(const char *text, size_t len,
+	uint8_t ret_key[BLX__PATTERN_LEN_MAX], size_t *ret_key_len, blx_error *error);
 
-/* Could blx__path_parse() have made it? For keys that come from elsewhere. The root is valid. */
+/* Could blx__path_parse() have made it? For keys that come from elsewhere. The root is
+ * valid. */
 bool blx__key_valid(const uint8_t *key, size_t key_len);
 
 /* Byte order, a shorter one before those that begin with it. */

@@ -16,16 +16,17 @@ static bool is_star(const struct run *run, uint8_t kind)
 	return run->end - run->at >= 2 && run->at[0] == ESCAPE && run->at[1] == kind;
 }
 
-int blx__pattern_parse(const char *text, size_t len, struct blx__pattern *ret_pattern,
-	blx_error *error)
+int blx__pattern_parse(
+	const char *text, size_t len, struct blx__pattern *ret_pattern, blx_error *error)
 {
 	struct run run;
-	int rv = blx__path_parse_pattern(text, len, ret_pattern->key, &ret_pattern->key_len, error);
+	int rv = blx__path_parse_pattern(
+		text, len, ret_pattern->key, &ret_pattern->key_len, error);
 
 	if (rv != 0) {
 		return rv;
 	}
-	run = (struct run){ ret_pattern->key, ret_pattern->key + ret_pattern->key_len };
+	run = (struct run){ret_pattern->key, ret_pattern->key + ret_pattern->key_len};
 	while (run.at < run.end && !is_star(&run, BLX__KEY_ANY_BYTES) &&
 		!is_star(&run, BLX__KEY_ANY_DEPTH)) {
 		run.at += *run.at == ESCAPE ? 2 : 1;
@@ -36,11 +37,11 @@ int blx__pattern_parse(const char *text, size_t len, struct blx__pattern *ret_pa
 
 static struct run component_of(const struct run *run)
 {
-	const uint8_t *end = run->at < run->end
-		? memchr(run->at, BLX__KEY_SEPARATOR, (size_t)(run->end - run->at))
-		: NULL;
+	const uint8_t *end = run->at < run->end ? memchr(run->at, BLX__KEY_SEPARATOR,
+							  (size_t)(run->end - run->at))
+						: NULL;
 
-	return (struct run){ run->at, end != NULL ? end : run->end };
+	return (struct run){run->at, end != NULL ? end : run->end};
 }
 
 /* Behind the component and its separator. False: it was the last. */
@@ -52,12 +53,12 @@ static bool step_over(struct run *run, const struct run *component)
 	return more;
 }
 
-/* One component against one that may have stars. The last star takes in what is left over:
- * if that fails nothing that an earlier one takes in can help. */
+/* One component against one that may have stars. The last star takes in what is left
+ * over: if that fails nothing that an earlier one takes in can help. */
 static bool component_matches(struct run pattern, struct run key)
 {
-	struct run star_pattern = { NULL, NULL };
-	struct run star_key = { NULL, NULL };
+	struct run star_pattern = {NULL, NULL};
+	struct run star_key = {NULL, NULL};
 
 	while (key.at < key.end) {
 		if (is_star(&pattern, BLX__KEY_ANY_BYTES)) {
@@ -83,12 +84,13 @@ static bool component_matches(struct run pattern, struct run key)
 }
 
 /* The same one level up: "**" takes in what is left over. */
-bool blx__pattern_matches(const struct blx__pattern *pattern, const uint8_t *key, size_t key_len)
+bool blx__pattern_matches(
+	const struct blx__pattern *pattern, const uint8_t *key, size_t key_len)
 {
-	struct run left = { pattern->key, pattern->key + pattern->key_len };
-	struct run todo = { key, key + key_len };
-	struct run star_left = { NULL, NULL };
-	struct run star_todo = { NULL, NULL };
+	struct run left = {pattern->key, pattern->key + pattern->key_len};
+	struct run todo = {key, key + key_len};
+	struct run star_left = {NULL, NULL};
+	struct run star_todo = {NULL, NULL};
 	bool has_left = pattern->key_len > 0;
 	bool has_todo = key_len > 0;
 	bool star_has_left = false;

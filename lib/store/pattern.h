@@ -13,15 +13,15 @@
 struct blx__pattern {
 	uint8_t key[BLX__PATTERN_LEN_MAX];
 	size_t key_len;
-	size_t fixed_len; /* before the first '*': every match begins with these bytes, but
-			   * perhaps for the separator at their end before a "**" */
+	size_t fixed_len; /* before the first '*': every match begins with these bytes,
+			   * but perhaps for the separator at their end before a "**" */
 };
 
 /* The codes and messages of blx__path_parse(). */
-int blx__pattern_parse(const char *text, size_t len, struct blx__pattern *ret_pattern,
-	blx_error *error);
+int blx__pattern_parse(
+	const char *text, size_t len, struct blx__pattern *ret_pattern, blx_error *error);
 
-bool blx__pattern_matches(const struct blx__pattern *pattern, const uint8_t *key,
-	size_t key_len);
+bool blx__pattern_matches(
+	const struct blx__pattern *pattern, const uint8_t *key, size_t key_len);
 
 #endif

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/assert.h"
 #include "base/mem.h"
-#include "store/node.h"
+#include "store/tnode.h"
 
 #include <string.h>
 
 /* ---- nodes ------------------------------------------------------------------ */
 
-struct blx__tree *blx__node_create(bool leaf)
+struct blx__tree *blx__tnode_create(bool leaf)
 {
 	size_t children = leaf ? 0 : BLX__TREE_FANOUT * sizeof(struct blx__tree *);
 	struct blx__tree *node = blx__malloc(sizeof *node + children);
@@ -26,7 +26,7 @@ struct blx__tree *blx__node_create(bool leaf)
 
 static struct blx__tree *node_copy(const struct blx__tree *from)
 {
-	struct blx__tree *node = blx__node_create(from->leaf);
+	struct blx__tree *node = blx__tnode_create(from->leaf);
 	unsigned i;
 
 	if (node == NULL) {
@@ -49,7 +49,7 @@ static struct blx__tree *node_copy(const struct blx__tree *from)
 	return node;
 }
 
-int blx__node_own(struct blx__tree **slot)
+int blx__tnode_own(struct blx__tree **slot)
 {
 	struct blx__tree *copy;
 
@@ -68,7 +68,7 @@ int blx__node_own(struct blx__tree **slot)
 
 static uint64_t tag_of(const uint8_t *key, size_t key_len, size_t skip)
 {
-	uint8_t bytes[8] = { 0 };
+	uint8_t bytes[8] = {0};
 	uint64_t tag;
 
 	if (skip < key_len) {
@@ -89,7 +89,7 @@ static size_t common_len(const struct blx__item *a, const struct blx__item *b)
 	return i;
 }
 
-void blx__node_retag(struct blx__tree *node)
+void blx__tnode_retag(struct blx__tree *node)
 {
 	unsigned i;
 
@@ -100,7 +100,8 @@ void blx__node_retag(struct blx__tree *node)
 	/* In order, so what the first and the last have in common all have. */
 	node->skip = (uint16_t)common_len(node->keys[0], node->keys[node->count - 1]);
 	for (i = 0; i < node->count; i++) {
-		node->tags[i] = tag_of(node->keys[i]->bytes, node->keys[i]->key_len, node->skip);
+		node->tags[i] =
+			tag_of(node->keys[i]->bytes, node->keys[i]->key_len, node->skip);
 	}
 }
 
@@ -110,13 +111,13 @@ static void retag_one(struct blx__tree *node, unsigned i)
 	const struct blx__item *key = node->keys[i];
 
 	if (i == 0 || i + 1u == node->count || node->count == 1) {
-		blx__node_retag(node);
+		blx__tnode_retag(node);
 		return;
 	}
 	node->tags[i] = tag_of(key->bytes, key->key_len, node->skip);
 }
 
-void blx__node_resum(struct blx__tree *node)
+void blx__tnode_resum(struct blx__tree *node)
 {
 	unsigned i;
 
@@ -135,7 +136,7 @@ void blx__node_resum(struct blx__tree *node)
 	}
 }
 
-void blx__node_open(struct blx__tree *node, unsigned i)
+void blx__tnode_open(struct blx__tree *node, unsigned i)
 {
 	unsigned behind = node->count - i;
 
@@ -150,7 +151,7 @@ void blx__node_open(struct blx__tree *node, unsigned i)
 	node->count++;
 }
 
-void blx__node_shut(struct blx__tree *node, unsigned i)
+void blx__tnode_shut(struct blx__tree *node, unsigned i)
 {
 	unsigned behind = node->count - i - 1;
 
@@ -165,10 +166,10 @@ void blx__node_shut(struct blx__tree *node, unsigned i)
 	node->count--;
 }
 
-/* How many of the keys are not greater than the given one. *ret_equal: the last of them is
- * equal to it. */
-static unsigned count_not_after(const struct blx__tree *node, const uint8_t *key, size_t key_len,
-	bool *ret_equal)
+/* How many of the keys are not greater than the given one. *ret_equal: the last of them
+ * is equal to it. */
+static unsigned count_not_after(
+	const struct blx__tree *node, const uint8_t *key, size_t key_len, bool *ret_equal)
 {
 	unsigned low = 0;
 	unsigned high = node->count;
@@ -193,8 +194,8 @@ static unsigned count_not_after(const struct blx__tree *node, const uint8_t *key
 		int compared = (node->tags[mid] > tag) - (node->tags[mid] < tag);
 
 		if (compared == 0) {
-			compared = blx__key_compare(node->keys[mid]->bytes, node->keys[mid]->key_len,
-				key, key_len);
+			compared = blx__key_compare(node->keys[mid]->bytes,
+				node->keys[mid]->key_len, key, key_len);
 		}
 		if (compared == 0) {
 			*ret_equal = true;
@@ -209,15 +210,15 @@ static unsigned count_not_after(const struct blx__tree *node, const uint8_t *key
 	return low;
 }
 
-unsigned blx__node_find(const struct blx__tree *node, const uint8_t *key, size_t key_len,
-	bool *ret_found)
+unsigned blx__tnode_find(
+	const struct blx__tree *node, const uint8_t *key, size_t key_len, bool *ret_found)
 {
 	unsigned count = count_not_after(node, key, key_len, ret_found);
 
 	return *ret_found ? count - 1 : count;
 }
 
-unsigned blx__node_child(const struct blx__tree *node, const uint8_t *key, size_t key_len)
+unsigned blx__tnode_child(const struct blx__tree *node, const uint8_t *key, size_t key_len)
 {
 	bool equal;
 	unsigned count = count_not_after(node, key, key_len, &equal);
@@ -229,7 +230,7 @@ unsigned blx__node_child(const struct blx__tree *node, const uint8_t *key, size_
 
 int blx__tree_create(struct blx__tree **ret_tree)
 {
-	struct blx__tree *tree = blx__node_create(true);
+	struct blx__tree *tree = blx__tnode_create(true);
 
 	if (tree == NULL) {
 		return BLX_ENOMEM;
@@ -256,7 +257,8 @@ void blx__tree_unref(struct blx__tree *tree)
 		if (tree->leaf) {
 			blx__item_unref(tree->keys[i]);
 		} else {
-			blx__tree_unref(tree->children[i]); /* at most BLX__TREE_DEPTH_MAX deep */
+			blx__tree_unref(
+				tree->children[i]); /* at most BLX__TREE_DEPTH_MAX deep */
 		}
 	}
 	blx__free(tree);
@@ -277,15 +279,16 @@ uint64_t blx__tree_hash(const struct blx__tree *tree)
 	return tree->hash;
 }
 
-struct blx__item *blx__tree_get(const struct blx__tree *tree, const uint8_t *key, size_t key_len)
+struct blx__item *blx__tree_get(
+	const struct blx__tree *tree, const uint8_t *key, size_t key_len)
 {
 	bool found;
 	unsigned i;
 
 	while (!tree->leaf) {
-		tree = tree->children[blx__node_child(tree, key, key_len)];
+		tree = tree->children[blx__tnode_child(tree, key, key_len)];
 	}
-	i = blx__node_find(tree, key, key_len, &found);
+	i = blx__tnode_find(tree, key, key_len, &found);
 	return found ? tree->keys[i] : NULL;
 }
 
@@ -304,7 +307,7 @@ bool blx__tree_has_below(const struct blx__tree *tree, const uint8_t *key, size_
 	below[key_len] = BLX__KEY_SEPARATOR;
 	item = blx__cursor_seek(&cursor, tree, below, key_len + 1);
 	return item != NULL && item->key_len > key_len + 1 &&
-		memcmp(item->bytes, below, key_len + 1) == 0;
+	       memcmp(item->bytes, below, key_len + 1) == 0;
 }
 
 /* ---- putting --------------------------------------------------------------------- */
@@ -313,7 +316,7 @@ bool blx__tree_has_below(const struct blx__tree *tree, const uint8_t *key, size_
 static int split_child(struct blx__tree *parent, unsigned i)
 {
 	struct blx__tree *low = parent->children[i];
-	struct blx__tree *high = blx__node_create(low->leaf);
+	struct blx__tree *high = blx__tnode_create(low->leaf);
 	unsigned half = BLX__TREE_FANOUT / 2;
 
 	if (high == NULL) {
@@ -326,11 +329,11 @@ static int split_child(struct blx__tree *parent, unsigned i)
 			high->count * sizeof high->children[0]);
 	}
 	low->count = (uint16_t)half;
-	blx__node_retag(low);
-	blx__node_resum(low);
-	blx__node_retag(high);
-	blx__node_resum(high);
-	blx__node_open(parent, i + 1);
+	blx__tnode_retag(low);
+	blx__tnode_resum(low);
+	blx__tnode_retag(high);
+	blx__tnode_resum(high);
+	blx__tnode_open(parent, i + 1);
 	parent->children[i + 1] = high;
 	parent->keys[i + 1] = high->keys[0];
 	retag_one(parent, i + 1);
@@ -339,7 +342,7 @@ static int split_child(struct blx__tree *parent, unsigned i)
 
 static int split_root(struct blx__tree **tree)
 {
-	struct blx__tree *root = blx__node_create(false);
+	struct blx__tree *root = blx__tnode_create(false);
 	int rv;
 
 	if (root == NULL) {
@@ -348,24 +351,24 @@ static int split_root(struct blx__tree **tree)
 	root->count = 1;
 	root->children[0] = *tree;
 	root->keys[0] = (*tree)->keys[0];
-	blx__node_retag(root);
+	blx__tnode_retag(root);
 	rv = split_child(root, 0);
 	if (rv != 0) {
 		blx__free(root);
 		return rv;
 	}
-	blx__node_resum(root);
+	blx__tnode_resum(root);
 	*tree = root;
 	return 0;
 }
 
-/* A way of nodes that may be changed, each with room for one more, down to the leaf. What is
- * done on the way changes nothing that can be seen, so a failure needs no undoing. */
-static int way_down(struct blx__tree **tree, const struct blx__item *item,
-	struct blx__tree_way *way)
+/* A way of nodes that may be changed, each with room for one more, down to the leaf. What
+ * is done on the way changes nothing that can be seen, so a failure needs no undoing. */
+static int way_down(
+	struct blx__tree **tree, const struct blx__item *item, struct blx__tree_way *way)
 {
 	struct blx__tree *node;
-	int rv = blx__node_own(tree);
+	int rv = blx__tnode_own(tree);
 
 	if (rv == 0 && (*tree)->count == BLX__TREE_FANOUT) {
 		rv = split_root(tree);
@@ -373,12 +376,13 @@ static int way_down(struct blx__tree **tree, const struct blx__item *item,
 	node = *tree;
 	way->depth = 0;
 	while (rv == 0 && !node->leaf) {
-		unsigned i = blx__node_child(node, item->bytes, item->key_len);
+		unsigned i = blx__tnode_child(node, item->bytes, item->key_len);
 
-		rv = blx__node_own(&node->children[i]);
+		rv = blx__tnode_own(&node->children[i]);
 		if (rv == 0 && node->children[i]->count == BLX__TREE_FANOUT) {
 			rv = split_child(node, i);
-			i = rv == 0 ? blx__node_child(node, item->bytes, item->key_len) : i;
+			i = rv == 0 ? blx__tnode_child(node, item->bytes, item->key_len)
+				    : i;
 		}
 		INVARIANT(way->depth + 1 < BLX__TREE_DEPTH_MAX);
 		way->nodes[way->depth] = node;
@@ -420,7 +424,7 @@ static void way_sum_up(const struct blx__tree_way *way, const struct blx__item *
 
 int blx__tree_put(struct blx__tree **tree, struct blx__item *item)
 {
-	struct blx__tree_way way = { .depth = 0 };
+	struct blx__tree_way way = {.depth = 0};
 	struct blx__item *old = NULL;
 	struct blx__tree *leaf;
 	bool found;
@@ -432,12 +436,12 @@ int blx__tree_put(struct blx__tree **tree, struct blx__item *item)
 	}
 	item->hash = blx__item_hash(item);
 	leaf = way.nodes[way.depth];
-	i = blx__node_find(leaf, item->bytes, item->key_len, &found);
+	i = blx__tnode_find(leaf, item->bytes, item->key_len, &found);
 	if (found) {
 		old = leaf->keys[i];
 		leaf->keys[i] = item;
 	} else {
-		blx__node_open(leaf, i);
+		blx__tnode_open(leaf, i);
 		leaf->keys[i] = item;
 		retag_one(leaf, i);
 	}

@@ -20,7 +20,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A key and its value. Immutable once it is in a tree; then only the references change. */
+/* A key and its value. Immutable once it is in a tree; then only the references change.
+ */
 struct blx__item {
 	_Atomic uint32_t refs;
 	uint32_t key_len;
@@ -33,8 +34,8 @@ struct blx__item {
 };
 
 /* One reference, revisions and version 0. NULL without memory. Copied. */
-struct blx__item *blx__item_create(const void *key, size_t key_len, const void *value,
-	size_t value_len);
+struct blx__item *blx__item_create(
+	const void *key, size_t key_len, const void *value, size_t value_len);
 void blx__item_ref(struct blx__item *item);
 void blx__item_unref(struct blx__item *item);
 
@@ -68,10 +69,12 @@ uint64_t blx__tree_bytes(const struct blx__tree *tree); /* of keys and values */
 uint64_t blx__tree_hash(const struct blx__tree *tree);
 
 /* Borrowed from the tree; NULL: no value there. */
-struct blx__item *blx__tree_get(const struct blx__tree *tree, const uint8_t *key, size_t key_len);
+struct blx__item *blx__tree_get(
+	const struct blx__tree *tree, const uint8_t *key, size_t key_len);
 
 /* Is anything below the key, not counting itself? */
-bool blx__tree_has_below(const struct blx__tree *tree, const uint8_t *key, size_t key_len);
+bool blx__tree_has_below(
+	const struct blx__tree *tree, const uint8_t *key, size_t key_len);
 
 /*
  * Changes. *tree is the caller's reference and is exchanged for the changed
@@ -82,11 +85,12 @@ bool blx__tree_has_below(const struct blx__tree *tree, const uint8_t *key, size_
 int blx__tree_put(struct blx__tree **tree, struct blx__item *item);
 
 /* *ret_found: was there one? */
-int blx__tree_delete(struct blx__tree **tree, const uint8_t *key, size_t key_len, bool *ret_found);
+int blx__tree_delete(
+	struct blx__tree **tree, const uint8_t *key, size_t key_len, bool *ret_found);
 
 /* The key's own value and all below it. */
-int blx__tree_delete_tree(struct blx__tree **tree, const uint8_t *key, size_t key_len,
-	uint64_t *ret_count);
+int blx__tree_delete_tree(
+	struct blx__tree **tree, const uint8_t *key, size_t key_len, uint64_t *ret_count);
 
 /*
  * In order. A cursor is plain memory, holds no reference (the tree must stay),
@@ -100,9 +104,10 @@ struct blx__cursor {
 	unsigned depth;
 };
 
-/* At the first item whose key is not below the given one; NULL: there is none. Borrowed. */
-struct blx__item *blx__cursor_seek(struct blx__cursor *cursor, const struct blx__tree *tree,
-	const uint8_t *key, size_t key_len);
+/* At the first item whose key is not below the given one; NULL: there is none. Borrowed.
+ */
+struct blx__item *blx__cursor_seek(struct blx__cursor *cursor,
+	const struct blx__tree *tree, const uint8_t *key, size_t key_len);
 struct blx__item *blx__cursor_next(struct blx__cursor *cursor);
 
 #endif

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Taking things out of a tree. All leaves stay equally deep; no node but the root is empty. */
+/* Taking things out of a tree. All leaves stay equally deep; no node but the root is
+ * empty. */
 #include "base/assert.h"
 #include "base/mem.h"
-#include "store/node.h"
+#include "store/tnode.h"
 
 #include <string.h>
 
@@ -13,7 +14,7 @@ static int root_collapse(struct blx__tree **tree)
 		struct blx__tree *root = *tree;
 
 		if (root->count == 0) {
-			struct blx__tree *empty = blx__node_create(true);
+			struct blx__tree *empty = blx__tnode_create(true);
 
 			if (empty == NULL) {
 				return BLX_ENOMEM;
@@ -27,8 +28,8 @@ static int root_collapse(struct blx__tree **tree)
 	return 0;
 }
 
-/* Moves all of the child behind place i into the child at i, if it is worth it. Only saves
- * room, so a lack of memory does no harm. */
+/* Moves all of the child behind place i into the child at i, if it is worth it. Only
+ * saves room, so a lack of memory does no harm. */
 static void join_children(struct blx__tree *parent, unsigned i)
 {
 	struct blx__tree *low = parent->children[i];
@@ -37,7 +38,7 @@ static void join_children(struct blx__tree *parent, unsigned i)
 
 	if ((low->count >= BLX__TREE_SPARSE && high->count >= BLX__TREE_SPARSE) ||
 		low->count + high->count > BLX__TREE_JOINED ||
-		blx__node_own(&parent->children[i]) != 0) {
+		blx__tnode_own(&parent->children[i]) != 0) {
 		return;
 	}
 	low = parent->children[i];
@@ -50,20 +51,20 @@ static void join_children(struct blx__tree *parent, unsigned i)
 		}
 	}
 	low->count = (uint16_t)(low->count + high->count);
-	blx__node_retag(low);
-	blx__node_resum(low);
-	blx__node_shut(parent, i + 1);
+	blx__tnode_retag(low);
+	blx__tnode_resum(low);
+	blx__tnode_shut(parent, i + 1);
 	blx__tree_unref(high);
 }
 
-/* The child at place i lost something: it goes if it is empty, else its neighbours may take
- * it in. */
+/* The child at place i lost something: it goes if it is empty, else its neighbours may
+ * take it in. */
 static void child_mend(struct blx__tree *parent, unsigned i)
 {
 	struct blx__tree *child = parent->children[i];
 
 	if (child->count == 0) {
-		blx__node_shut(parent, i);
+		blx__tnode_shut(parent, i);
 		blx__tree_unref(child);
 	} else {
 		parent->keys[i] = child->keys[0];
@@ -74,21 +75,21 @@ static void child_mend(struct blx__tree *parent, unsigned i)
 			join_children(parent, i - 1);
 		}
 	}
-	blx__node_retag(parent);
-	blx__node_resum(parent);
+	blx__tnode_retag(parent);
+	blx__tnode_resum(parent);
 }
 
 static int own_way(struct blx__tree **tree, const uint8_t *key, size_t key_len,
 	struct blx__tree_way *way)
 {
 	struct blx__tree *node;
-	int rv = blx__node_own(tree);
+	int rv = blx__tnode_own(tree);
 
 	node = *tree;
 	while (rv == 0 && !node->leaf) {
-		unsigned i = blx__node_child(node, key, key_len);
+		unsigned i = blx__tnode_child(node, key, key_len);
 
-		rv = blx__node_own(&node->children[i]);
+		rv = blx__tnode_own(&node->children[i]);
 		way->nodes[way->depth] = node;
 		way->at[way->depth++] = i;
 		node = node->children[i];
@@ -97,9 +98,10 @@ static int own_way(struct blx__tree **tree, const uint8_t *key, size_t key_len,
 	return rv;
 }
 
-int blx__tree_delete(struct blx__tree **tree, const uint8_t *key, size_t key_len, bool *ret_found)
+int blx__tree_delete(
+	struct blx__tree **tree, const uint8_t *key, size_t key_len, bool *ret_found)
 {
-	struct blx__tree_way way = { .depth = 0 };
+	struct blx__tree_way way = {.depth = 0};
 	struct blx__item *item;
 	struct blx__tree *leaf;
 	bool found;
@@ -115,12 +117,12 @@ int blx__tree_delete(struct blx__tree **tree, const uint8_t *key, size_t key_len
 		return rv;
 	}
 	leaf = way.nodes[way.depth];
-	i = blx__node_find(leaf, key, key_len, &found);
+	i = blx__tnode_find(leaf, key, key_len, &found);
 	INVARIANT(found);
 	item = leaf->keys[i];
-	blx__node_shut(leaf, i);
-	blx__node_retag(leaf);
-	blx__node_resum(leaf);
+	blx__tnode_shut(leaf, i);
+	blx__tnode_retag(leaf);
+	blx__tnode_resum(leaf);
 	while (way.depth-- > 0) {
 		child_mend(way.nodes[way.depth], way.at[way.depth]);
 	}
@@ -132,7 +134,8 @@ int blx__tree_delete(struct blx__tree **tree, const uint8_t *key, size_t key_len
 	return rv;
 }
 
-/* ---- a whole range ------------------------------------------------------------------ */
+/* ---- a whole range ------------------------------------------------------------------
+ */
 
 /* All keys from low on and before high. */
 struct range {
@@ -144,12 +147,14 @@ struct range {
 
 static bool before_low(const struct range *range, const struct blx__item *item)
 {
-	return blx__key_compare(item->bytes, item->key_len, range->low, range->low_len) < 0;
+	return blx__key_compare(item->bytes, item->key_len, range->low, range->low_len) <
+	       0;
 }
 
 static bool before_high(const struct range *range, const struct blx__item *item)
 {
-	return blx__key_compare(item->bytes, item->key_len, range->high, range->high_len) < 0;
+	return blx__key_compare(
+		       item->bytes, item->key_len, range->high, range->high_len) < 0;
 }
 
 static void leaf_cut(struct blx__tree *leaf, const struct range *range)
@@ -158,7 +163,8 @@ static void leaf_cut(struct blx__tree *leaf, const struct range *range)
 	unsigned i;
 
 	for (i = 0; i < leaf->count; i++) {
-		if (before_low(range, leaf->keys[i]) || !before_high(range, leaf->keys[i])) {
+		if (before_low(range, leaf->keys[i]) ||
+			!before_high(range, leaf->keys[i])) {
 			leaf->keys[kept++] = leaf->keys[i];
 		} else {
 			blx__item_unref(leaf->keys[i]);
@@ -176,17 +182,19 @@ static int inner_cut(struct blx__tree *node, const struct range *range)
 
 	while (i < node->count) {
 		bool begins_in = !before_low(range, node->keys[i]);
-		bool ends_in = i + 1u < node->count && !before_low(range, node->keys[i + 1]);
+		bool ends_in =
+			i + 1u < node->count && !before_low(range, node->keys[i + 1]);
 		int rv = 0;
 
 		if (!before_high(range, node->keys[i])) {
 			return 0; /* behind the range */
 		}
 		if (begins_in && i + 1u < node->count &&
-			blx__key_compare(node->keys[i + 1]->bytes, node->keys[i + 1]->key_len,
-				range->high, range->high_len) <= 0) {
+			blx__key_compare(node->keys[i + 1]->bytes,
+				node->keys[i + 1]->key_len, range->high,
+				range->high_len) <= 0) {
 			blx__tree_unref(node->children[i]);
-			blx__node_shut(node, i);
+			blx__tnode_shut(node, i);
 			continue;
 		}
 		if (begins_in || ends_in || i + 1u == node->count) {
@@ -197,7 +205,7 @@ static int inner_cut(struct blx__tree *node, const struct range *range)
 		}
 		if (node->children[i]->count == 0) {
 			blx__tree_unref(node->children[i]);
-			blx__node_shut(node, i);
+			blx__tnode_shut(node, i);
 			continue;
 		}
 		node->keys[i] = node->children[i]->keys[0];
@@ -208,7 +216,7 @@ static int inner_cut(struct blx__tree *node, const struct range *range)
 
 static int cut(struct blx__tree **slot, const struct range *range)
 {
-	int rv = blx__node_own(slot);
+	int rv = blx__tnode_own(slot);
 
 	if (rv != 0) {
 		return rv;
@@ -218,8 +226,8 @@ static int cut(struct blx__tree **slot, const struct range *range)
 	} else {
 		rv = inner_cut(*slot, range);
 	}
-	blx__node_retag(*slot);
-	blx__node_resum(*slot);
+	blx__tnode_retag(*slot);
+	blx__tnode_resum(*slot);
 	return rv;
 }
 
@@ -243,7 +251,7 @@ static int delete_range(struct blx__tree **tree, const struct range *range)
 
 static int delete_all(struct blx__tree **tree)
 {
-	struct blx__tree *empty = blx__node_create(true);
+	struct blx__tree *empty = blx__tnode_create(true);
 
 	if (empty == NULL) {
 		return BLX_ENOMEM;
@@ -253,13 +261,13 @@ static int delete_all(struct blx__tree **tree)
 	return 0;
 }
 
-int blx__tree_delete_tree(struct blx__tree **tree, const uint8_t *key, size_t key_len,
-	uint64_t *ret_count)
+int blx__tree_delete_tree(
+	struct blx__tree **tree, const uint8_t *key, size_t key_len, uint64_t *ret_count)
 {
 	uint64_t count = (*tree)->items;
 	uint8_t low[BLX__KEY_LEN_MAX + 1];
 	uint8_t high[BLX__KEY_LEN_MAX + 1];
-	struct range below = { low, key_len + 1, high, key_len + 1 };
+	struct range below = {low, key_len + 1, high, key_len + 1};
 	struct blx__tree *before;
 	bool found;
 	int rv;

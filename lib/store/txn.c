@@ -36,7 +36,7 @@ static bool has_value(uint8_t kind)
 
 void blx__txn_init(struct blx__txn *txn)
 {
-	*txn = (struct blx__txn){ .has_else = false };
+	*txn = (struct blx__txn){.has_else = false};
 	blx__buf_init(&txn->guards);
 	blx__buf_init(&txn->ops);
 	blx__buf_init(&txn->else_ops);
@@ -67,7 +67,7 @@ static bool fits(const struct blx__txn *txn, const struct blx__txn_line *line)
 	size_t more = line->key_len + (has_value(line->kind) ? line->value_len : 0);
 
 	return count < BLX_TXN_OPS_MAX && line->value_len <= BLX_VALUE_LEN_MAX &&
-		len + more + BLX__TXN_LINE_OVERHEAD <= BLX_TXN_BYTES_MAX;
+	       len + more + BLX__TXN_LINE_OVERHEAD <= BLX_TXN_BYTES_MAX;
 }
 
 int blx__txn_add(struct blx__txn *txn, const struct blx__txn_line *line)
@@ -121,7 +121,7 @@ void blx__txn_encode(const struct blx__txn *txn, struct blx__buf *buf)
 
 int blx__txn_line_get(struct blx__reader *reader, struct blx__txn_line *ret_line)
 {
-	struct blx__txn_line line = { .kind = blx__get_u8(reader) };
+	struct blx__txn_line line = {.kind = blx__get_u8(reader)};
 
 	if (blx__reader_ok(reader) && !blx__txn_is_guard(line.kind) &&
 		!blx__txn_is_op(line.kind)) {
@@ -165,10 +165,12 @@ static int section_get(struct blx__reader *reader, struct blx__txn_section *ret_
 		}
 		if (blx__txn_is_guard(line.kind) != guards) {
 			return blx__error_set(error, BLX_EPROTO,
-				"a transaction: a guard among operations, or the other way round");
+				"a transaction: a guard among operations, or the other "
+				"way round");
 		}
 		if (!blx__key_valid(line.key, line.key_len)) {
-			return blx__error_set(error, BLX_EINVAL, "a transaction: not a valid key");
+			return blx__error_set(
+				error, BLX_EINVAL, "a transaction: not a valid key");
 		}
 		if (line.key_len == 0 &&
 			(line.kind == BLX__TXN_PUT || line.kind == BLX__TXN_DELETE)) {
@@ -184,7 +186,7 @@ int blx__txn_read(const void *data, size_t len, struct blx__txn_reader *ret_read
 	blx_error *error)
 {
 	struct blx__reader reader = blx__reader_of(data, len);
-	struct blx__txn_reader txn = { .data = data, .len = len };
+	struct blx__txn_reader txn = {.data = data, .len = len};
 	uint8_t format = blx__get_u8(&reader);
 	int rv;
 
@@ -195,8 +197,8 @@ int blx__txn_read(const void *data, size_t len, struct blx__txn_reader *ret_read
 	}
 	if (blx__reader_ok(&reader) && format != FORMAT) {
 		return blx__error_set(error, BLX_EVERSION,
-			"a transaction of format %u; this version knows %d", (unsigned)format,
-			FORMAT);
+			"a transaction of format %u; this version knows %d",
+			(unsigned)format, FORMAT);
 	}
 	rv = section_get(&reader, &txn.guards, true, error);
 	if (rv == 0) {

@@ -63,16 +63,18 @@ int blx__txn_else(struct blx__txn *txn); /* BLX_EINVAL the second time */
 /* Appends its bytes; check blx__buf_ok(). */
 void blx__txn_encode(const struct blx__txn *txn, struct blx__buf *buf);
 
-/* Is it one, within the limits, with valid keys? BLX_EINVAL, BLX_ETOOBIG, BLX_EPROTO with the
- * reason. BLX_EVERSION: a kind of a later version. */
+/* Is it one, within the limits, with valid keys? BLX_EINVAL, BLX_ETOOBIG, BLX_EPROTO with
+ * the reason. BLX_EVERSION: a kind of a later version. */
 int blx__txn_check(const void *data, size_t len, blx_error *error);
 
 /* What came of one. */
 struct blx__txn_outcome {
-	int code; /* BLX_OK; BLX_ECONFLICT: a guard failed and there is no else; BLX_ETOOBIG: the
-		   * values to get are more than BLX_TXN_BYTES_MAX; or of blx__txn_check() */
+	int code;     /* BLX_OK; BLX_ECONFLICT: a guard failed and there is no else;
+		       * BLX_ETOOBIG: the     values to get are more than BLX_TXN_BYTES_MAX; or of
+		       * blx__txn_check() */
 	bool changed; /* the tree is another one: the revision is used up */
-	uint64_t conflict_revision; /* what stands at the failed guard's key; 0: nothing */
+	uint64_t
+		conflict_revision; /* what stands at the failed guard's key; 0: nothing */
 };
 
 /*
@@ -81,8 +83,8 @@ struct blx__txn_outcome {
  * *ret_outcome; or BLX_ENOMEM, and then part of it may have been done: the tree
  * is of no more use.
  */
-int blx__txn_apply(struct blx__tree **tree, const void *data, size_t len, uint64_t revision,
-	struct blx__txn_outcome *ret_outcome, struct blx__buf *result);
+int blx__txn_apply(struct blx__tree **tree, const void *data, size_t len,
+	uint64_t revision, struct blx__txn_outcome *ret_outcome, struct blx__buf *result);
 
 /* The result: a head, then one for each operation that was done. */
 struct blx__txn_result_head {
@@ -92,8 +94,8 @@ struct blx__txn_result_head {
 
 struct blx__txn_op_result {
 	uint8_t kind;
-	uint8_t existed; /* there was a value; GET: 2, only something below */
-	uint64_t count;  /* DELETE_TREE */
+	uint8_t existed;      /* there was a value; GET: 2, only something below */
+	uint64_t count;       /* DELETE_TREE */
 	const uint8_t *value; /* GET, borrowed; NULL: none */
 	size_t value_len;
 	uint64_t create_revision;
@@ -101,7 +103,9 @@ struct blx__txn_op_result {
 	uint64_t version;
 };
 
-int blx__txn_result_head_get(struct blx__reader *reader, struct blx__txn_result_head *ret_head);
-int blx__txn_op_result_get(struct blx__reader *reader, struct blx__txn_op_result *ret_result);
+int blx__txn_result_head_get(
+	struct blx__reader *reader, struct blx__txn_result_head *ret_head);
+int blx__txn_op_result_get(
+	struct blx__reader *reader, struct blx__txn_op_result *ret_result);
 
 #endif

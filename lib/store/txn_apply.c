@@ -12,8 +12,8 @@ struct apply {
 	struct blx__buf *result;
 };
 
-static struct blx__reader section_reader(const struct blx__txn_reader *txn,
-	const struct blx__txn_section *section)
+static struct blx__reader section_reader(
+	const struct blx__txn_reader *txn, const struct blx__txn_section *section)
 {
 	struct blx__reader reader = blx__reader_of(txn->data, txn->len);
 
@@ -41,7 +41,7 @@ static bool guard_holds(const struct blx__txn_line *guard, const struct blx__ite
 		return item != NULL;
 	case BLX__TXN_IF_VALUE:
 		return item != NULL && item->value_len == guard->value_len &&
-			memcmp(blx__item_value(item), guard->value, guard->value_len) == 0;
+		       memcmp(blx__item_value(item), guard->value, guard->value_len) == 0;
 	case BLX__TXN_IF_REVISION:
 		return (item != NULL ? item->mod_revision : 0) == guard->revision;
 	default:
@@ -60,14 +60,16 @@ static bool guards_hold(struct apply *apply, const struct blx__txn_reader *txn)
 			blx__tree_get(*apply->tree, guard.key, guard.key_len);
 
 		if (!guard_holds(&guard, item)) {
-			apply->outcome->conflict_revision = item != NULL ? item->mod_revision : 0;
+			apply->outcome->conflict_revision =
+				item != NULL ? item->mod_revision : 0;
 			return false;
 		}
 	}
 	return true;
 }
 
-/* ---- operations --------------------------------------------------------------------- */
+/* ---- operations ---------------------------------------------------------------------
+ */
 
 static void result_head(struct blx__buf *result, const struct blx__txn_result_head *head)
 {
@@ -78,7 +80,8 @@ static void result_head(struct blx__buf *result, const struct blx__txn_result_he
 static int op_put(struct apply *apply, const struct blx__txn_line *op)
 {
 	const struct blx__item *old = blx__tree_get(*apply->tree, op->key, op->key_len);
-	struct blx__item *item = blx__item_create(op->key, op->key_len, op->value, op->value_len);
+	struct blx__item *item =
+		blx__item_create(op->key, op->key_len, op->value, op->value_len);
 	bool existed = old != NULL;
 	int rv;
 
@@ -184,7 +187,8 @@ static bool answer_fits(struct apply *apply, const struct blx__txn_reader *txn,
 	return sum <= BLX_TXN_BYTES_MAX;
 }
 
-static int branch_do(struct apply *apply, const struct blx__txn_reader *txn, bool succeeded)
+static int branch_do(
+	struct apply *apply, const struct blx__txn_reader *txn, bool succeeded)
 {
 	const struct blx__txn_section *section = succeeded ? &txn->ops : &txn->else_ops;
 	struct blx__reader reader = section_reader(txn, section);
@@ -195,8 +199,8 @@ static int branch_do(struct apply *apply, const struct blx__txn_reader *txn, boo
 		apply->outcome->code = BLX_ETOOBIG;
 		return 0;
 	}
-	result_head(apply->result,
-		&(struct blx__txn_result_head){ .succeeded = succeeded, .count = section->count });
+	result_head(apply->result, &(struct blx__txn_result_head){.succeeded = succeeded,
+					   .count = section->count});
 	for (i = 0; rv == 0 && i < section->count; i++) {
 		struct blx__txn_line op = next_line(&reader);
 
@@ -205,17 +209,18 @@ static int branch_do(struct apply *apply, const struct blx__txn_reader *txn, boo
 	return rv != 0 ? rv : blx__buf_ok(apply->result) ? 0 : BLX_ENOMEM;
 }
 
-int blx__txn_apply(struct blx__tree **tree, const void *data, size_t len, uint64_t revision,
-	struct blx__txn_outcome *ret_outcome, struct blx__buf *result)
+int blx__txn_apply(struct blx__tree **tree, const void *data, size_t len,
+	uint64_t revision, struct blx__txn_outcome *ret_outcome, struct blx__buf *result)
 {
-	struct apply apply = { .tree = tree,
+	struct apply apply = {.tree = tree,
 		.revision = revision,
 		.outcome = ret_outcome,
-		.result = result };
+		.result = result};
 	struct blx__txn_reader txn;
 	bool held;
 
-	*ret_outcome = (struct blx__txn_outcome){ .code = blx__txn_read(data, len, &txn, NULL) };
+	*ret_outcome =
+		(struct blx__txn_outcome){.code = blx__txn_read(data, len, &txn, NULL)};
 	if (ret_outcome->code != 0) {
 		return 0;
 	}
@@ -227,11 +232,13 @@ int blx__txn_apply(struct blx__tree **tree, const void *data, size_t len, uint64
 	return branch_do(&apply, &txn, held);
 }
 
-/* ---- results ---------------------------------------------------------------------------- */
+/* ---- results
+ * ---------------------------------------------------------------------------- */
 
-int blx__txn_result_head_get(struct blx__reader *reader, struct blx__txn_result_head *ret_head)
+int blx__txn_result_head_get(
+	struct blx__reader *reader, struct blx__txn_result_head *ret_head)
 {
-	struct blx__txn_result_head head = { .succeeded = blx__get_u8(reader) != 0 };
+	struct blx__txn_result_head head = {.succeeded = blx__get_u8(reader) != 0};
 	uint64_t count = blx__get_varint(reader);
 
 	if (!blx__reader_ok(reader) || count > BLX_TXN_OPS_MAX) {
@@ -242,10 +249,11 @@ int blx__txn_result_head_get(struct blx__reader *reader, struct blx__txn_result_
 	return 0;
 }
 
-int blx__txn_op_result_get(struct blx__reader *reader, struct blx__txn_op_result *ret_result)
+int blx__txn_op_result_get(
+	struct blx__reader *reader, struct blx__txn_op_result *ret_result)
 {
-	struct blx__txn_op_result result = { .kind = blx__get_u8(reader),
-		.existed = blx__get_u8(reader) };
+	struct blx__txn_op_result result = {
+		.kind = blx__get_u8(reader), .existed = blx__get_u8(reader)};
 
 	if (result.kind == BLX__TXN_DELETE_TREE) {
 		result.count = blx__get_varint(reader);
@@ -253,7 +261,8 @@ int blx__txn_op_result_get(struct blx__reader *reader, struct blx__txn_op_result
 		result.create_revision = blx__get_varint(reader);
 		result.mod_revision = blx__get_varint(reader);
 		result.version = blx__get_varint(reader);
-		result.value = blx__get_bytes(reader, BLX_VALUE_LEN_MAX, &result.value_len);
+		result.value =
+			blx__get_bytes(reader, BLX_VALUE_LEN_MAX, &result.value_len);
 	}
 	if (!blx__reader_ok(reader) || !blx__txn_is_op(result.kind)) {
 		return BLX_EPROTO;

@@ -5,8 +5,8 @@
 
 #include "store/txn.h"
 
-/* What a line takes beside its key and value, at most: kind, two lengths, revision; and the
- * head of the transaction on top. */
+/* What a line takes beside its key and value, at most: kind, two lengths, revision; and
+ * the head of the transaction on top. */
 #define BLX__TXN_LINE_OVERHEAD 64
 
 /* A run of lines that were looked at: reading them again does not fail. */

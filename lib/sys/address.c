@@ -58,7 +58,8 @@ static void set_literal(struct blx__address *address, unsigned port)
 	}
 }
 
-int blx__address_parse(const char *text, struct blx__address *ret_address, blx_error *error)
+int blx__address_parse(
+	const char *text, struct blx__address *ret_address, blx_error *error)
 {
 	const char *colon = strrchr(text, ':');
 	const char *host = text;
@@ -74,7 +75,8 @@ int blx__address_parse(const char *text, struct blx__address *ret_address, blx_e
 		host++;
 		host_len -= 2;
 	}
-	if (host_len == 0 || host_len >= sizeof ret_address->host || !parse_port(colon + 1, &port)) {
+	if (host_len == 0 || host_len >= sizeof ret_address->host ||
+		!parse_port(colon + 1, &port)) {
 		return blx__error_set(error, BLX_EINVAL,
 			"%.200s: an address is HOST:PORT or unix:PATH", text);
 	}

@@ -13,14 +13,15 @@
 
 struct blx__address {
 	struct sockaddr_storage storage;
-	socklen_t len;  /* 0: the host is a name that is to be looked up */
+	socklen_t len; /* 0: the host is a name that is to be looked up */
 	bool is_unix;
 	char host[256]; /* of such a name */
 	char port[8];
 };
 
 /* BLX_EINVAL. */
-int blx__address_parse(const char *text, struct blx__address *ret_address, blx_error *error);
+int blx__address_parse(
+	const char *text, struct blx__address *ret_address, blx_error *error);
 
 /* A socket's own address. */
 void blx__address_of_socket(int fd, char ret_text[BLX__ADDRESS_TEXT_SIZE]);

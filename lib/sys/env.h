@@ -63,12 +63,14 @@ struct blx__env_ops {
 	/* Any thread. */
 	uint64_t (*random_u64)(struct blx__env *env);
 	/* cb after delay_ns at the earliest. Restarts a timer that runs. */
-	int (*timer_start)(struct blx__env *env, struct blx__timer *timer, uint64_t delay_ns);
+	int (*timer_start)(
+		struct blx__env *env, struct blx__timer *timer, uint64_t delay_ns);
 	void (*timer_stop)(struct blx__env *env, struct blx__timer *timer);
 	/* Runs post->cb on the loop thread, after the present callback. ANY THREAD.
 	 * Posting one that is queued already does nothing. */
 	void (*post)(struct blx__env *env, struct blx__post *post);
-	void (*submit)(struct blx__env *env, enum blx__queue queue, struct blx__work *work);
+	void (*submit)(
+		struct blx__env *env, enum blx__queue queue, struct blx__work *work);
 };
 
 struct blx__env {
@@ -98,14 +100,14 @@ static inline uint64_t blx__random_u64(struct blx__env *env)
 	return env->ops->random_u64(env);
 }
 
-static inline void blx__timer_init(struct blx__timer *timer,
-	void (*cb)(struct blx__timer *timer), void *data)
+static inline void blx__timer_init(
+	struct blx__timer *timer, void (*cb)(struct blx__timer *timer), void *data)
 {
-	*timer = (struct blx__timer){ .cb = cb, .data = data };
+	*timer = (struct blx__timer){.cb = cb, .data = data};
 }
 
-static inline int blx__timer_start_ms(struct blx__env *env, struct blx__timer *timer,
-	uint64_t delay_ms)
+static inline int blx__timer_start_ms(
+	struct blx__env *env, struct blx__timer *timer, uint64_t delay_ms)
 {
 	return env->ops->timer_start(env, timer, delay_ms * 1000000);
 }
@@ -115,10 +117,10 @@ static inline void blx__timer_stop(struct blx__env *env, struct blx__timer *time
 	env->ops->timer_stop(env, timer);
 }
 
-static inline void blx__post_init(struct blx__post *post, void (*cb)(struct blx__post *post),
-	void *data)
+static inline void blx__post_init(
+	struct blx__post *post, void (*cb)(struct blx__post *post), void *data)
 {
-	*post = (struct blx__post){ .cb = cb, .data = data };
+	*post = (struct blx__post){.cb = cb, .data = data};
 	blx__list_init(&post->link);
 }
 
@@ -127,8 +129,8 @@ static inline void blx__env_post(struct blx__env *env, struct blx__post *post)
 	env->ops->post(env, post);
 }
 
-static inline void blx__env_submit(struct blx__env *env, enum blx__queue queue,
-	struct blx__work *work)
+static inline void blx__env_submit(
+	struct blx__env *env, enum blx__queue queue, struct blx__work *work)
 {
 	env->ops->submit(env, queue, work);
 }

@@ -28,9 +28,9 @@ enum blx__open_flags {
 	BLX__OPEN_WRITE = 1,     /* for reading and writing */
 	BLX__OPEN_CREATE = 2,    /* make it if it is not there */
 	BLX__OPEN_EXCLUSIVE = 4, /* with CREATE: fail if it is there (BLX_EEXIST) */
-	BLX__OPEN_DIRECT = 8,    /* past the page cache where the system can; then buffers,
-				  * offsets and lengths are multiples of 4096 */
-	BLX__OPEN_DSYNC = 16     /* each write is durable when it returns */
+	BLX__OPEN_DIRECT = 8, /* past the page cache where the system can; then buffers,
+			       * offsets and lengths are multiples of 4096 */
+	BLX__OPEN_DSYNC = 16  /* each write is durable when it returns */
 };
 
 struct blx__files_ops {
@@ -38,8 +38,8 @@ struct blx__files_ops {
 		struct blx__file **ret_file, blx_error *error);
 	void (*close)(struct blx__file *file);
 	/* All len bytes, or a failure. */
-	int (*write)(struct blx__file *file, const void *data, size_t len, uint64_t offset,
-		blx_error *error);
+	int (*write)(struct blx__file *file, const void *data, size_t len,
+		uint64_t offset, blx_error *error);
 	/* At most len bytes; *ret_len is less only at the end of the file. */
 	int (*read)(struct blx__file *file, void *data, size_t len, uint64_t offset,
 		size_t *ret_len, blx_error *error);
@@ -52,16 +52,20 @@ struct blx__files_ops {
 		blx_error *error);
 	int (*remove)(const struct blx__files *files, const char *path, blx_error *error);
 	/* BLX_OK when it exists already. */
-	int (*make_dir)(const struct blx__files *files, const char *path, blx_error *error);
+	int (*make_dir)(
+		const struct blx__files *files, const char *path, blx_error *error);
 	/* Makes names made, renamed and removed in the directory durable. */
-	int (*sync_dir)(const struct blx__files *files, const char *path, blx_error *error);
-	/* Calls cb with each name in the directory but . and .., in ascending byte order. */
+	int (*sync_dir)(
+		const struct blx__files *files, const char *path, blx_error *error);
+	/* Calls cb with each name in the directory but . and .., in ascending byte order.
+	 */
 	int (*list)(const struct blx__files *files, const char *path,
 		void (*cb)(const char *name, void *data), void *data, blx_error *error);
 	/* Free bytes of the file system that holds path, for an ordinary user. */
-	int (*free_space)(const struct blx__files *files, const char *path, uint64_t *ret_bytes,
-		blx_error *error);
-	/* Takes an exclusive lock that ends with the file; BLX_EINUSE when another has it. */
+	int (*free_space)(const struct blx__files *files, const char *path,
+		uint64_t *ret_bytes, blx_error *error);
+	/* Takes an exclusive lock that ends with the file; BLX_EINUSE when another has
+	 * it. */
 	int (*lock)(struct blx__file *file, blx_error *error);
 };
 

@@ -17,7 +17,7 @@
 /* One write() of more than this would not be whole on Linux in any case. */
 #define TRANSFER_MAX ((size_t)1 << 30)
 
-#define ZEROS_SIZE ((size_t)1 << 20)
+#define ZEROS_SIZE   ((size_t)1 << 20)
 
 struct posix_file {
 	struct blx__file file;
@@ -41,7 +41,8 @@ static int fail(blx_error *error, const char *what, const char *path, int errnum
 
 static int open_flags(unsigned flags)
 {
-	int result = O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK; /* a fifo in the way must not block */
+	int result = O_CLOEXEC | O_NOFOLLOW |
+		     O_NONBLOCK; /* a fifo in the way must not block */
 
 	result |= (flags & BLX__OPEN_WRITE) != 0 ? O_RDWR : O_RDONLY;
 	result |= (flags & BLX__OPEN_CREATE) != 0 ? O_CREAT : 0;
@@ -99,14 +100,14 @@ static void posix_close(struct blx__file *file)
 	blx__free(file);
 }
 
-static int posix_write(struct blx__file *file, const void *data, size_t len, uint64_t offset,
-	blx_error *error)
+static int posix_write(struct blx__file *file, const void *data, size_t len,
+	uint64_t offset, blx_error *error)
 {
 	const uint8_t *bytes = data;
 
 	while (len > 0) {
-		ssize_t n = pwrite(fd_of(file), bytes, len < TRANSFER_MAX ? len : TRANSFER_MAX,
-			(off_t)offset);
+		ssize_t n = pwrite(fd_of(file), bytes,
+			len < TRANSFER_MAX ? len : TRANSFER_MAX, (off_t)offset);
 
 		if (n < 0 && errno == EINTR) {
 			continue;
@@ -129,7 +130,8 @@ static int posix_read(struct blx__file *file, void *data, size_t len, uint64_t o
 	while (done < len) {
 		size_t left = len - done;
 		ssize_t n = pread(fd_of(file), (uint8_t *)data + done,
-			left < TRANSFER_MAX ? left : TRANSFER_MAX, (off_t)(offset + done));
+			left < TRANSFER_MAX ? left : TRANSFER_MAX,
+			(off_t)(offset + done));
 
 		if (n < 0 && errno == EINTR) {
 			continue;
@@ -151,13 +153,15 @@ static int posix_sync(struct blx__file *file, blx_error *error)
 	return fdatasync(fd_of(file)) == 0 ? 0 : fail(error, "sync", file->path, errno);
 }
 
-static int write_zeros(struct blx__file *file, uint64_t from, uint64_t to, blx_error *error)
+static int write_zeros(
+	struct blx__file *file, uint64_t from, uint64_t to, blx_error *error)
 {
 	BLX__CLEANUP_FREE void *zeros = blx__calloc(1, ZEROS_SIZE);
 	int rv = 0;
 
 	if (zeros == NULL) {
-		return blx__error_set(error, BLX_ENOMEM, "allocate %s: out of memory", file->path);
+		return blx__error_set(
+			error, BLX_ENOMEM, "allocate %s: out of memory", file->path);
 	}
 	while (rv == 0 && from < to) {
 		size_t len = to - from < ZEROS_SIZE ? (size_t)(to - from) : ZEROS_SIZE;
@@ -189,8 +193,9 @@ static int posix_allocate(struct blx__file *file, uint64_t size, blx_error *erro
 
 static int posix_truncate(struct blx__file *file, uint64_t size, blx_error *error)
 {
-	return ftruncate(fd_of(file), (off_t)size) == 0 ? 0
-							: fail(error, "truncate", file->path, errno);
+	return ftruncate(fd_of(file), (off_t)size) == 0
+		       ? 0
+		       : fail(error, "truncate", file->path, errno);
 }
 
 static int posix_size(struct blx__file *file, uint64_t *ret_size, blx_error *error)
@@ -206,16 +211,16 @@ static int posix_size(struct blx__file *file, uint64_t *ret_size, blx_error *err
 
 static int posix_lock(struct blx__file *file, blx_error *error)
 {
-	/* Of the open file, not of the process: a second member in this one is kept out, too,
-	 * and closing another descriptor of the file does not drop it. */
-	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	/* Of the open file, not of the process: a second member in this one is kept out,
+	 * too, and closing another descriptor of the file does not drop it. */
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
 
 	if (fcntl(fd_of(file), F_OFD_SETLK, &lock) == 0) {
 		return 0;
 	}
 	if (errno == EAGAIN || errno == EACCES) {
-		return blx__error_set(error, BLX_EINUSE, "lock %s: another process has it",
-			file->path);
+		return blx__error_set(
+			error, BLX_EINUSE, "lock %s: another process has it", file->path);
 	}
 	return fail(error, "lock", file->path, errno);
 }
@@ -229,13 +234,15 @@ static int posix_rename(const struct blx__files *files, const char *from, const 
 	return rename(from, to) == 0 ? 0 : fail(error, "rename", from, errno);
 }
 
-static int posix_remove(const struct blx__files *files, const char *path, blx_error *error)
+static int posix_remove(
+	const struct blx__files *files, const char *path, blx_error *error)
 {
 	(void)files;
 	return unlink(path) == 0 ? 0 : fail(error, "remove", path, errno);
 }
 
-static int posix_make_dir(const struct blx__files *files, const char *path, blx_error *error)
+static int posix_make_dir(
+	const struct blx__files *files, const char *path, blx_error *error)
 {
 	struct stat info;
 
@@ -244,12 +251,15 @@ static int posix_make_dir(const struct blx__files *files, const char *path, blx_
 		return 0;
 	}
 	if (errno == EEXIST && stat(path, &info) == 0) {
-		return S_ISDIR(info.st_mode) ? 0 : fail(error, "make directory", path, ENOTDIR);
+		return S_ISDIR(info.st_mode)
+			       ? 0
+			       : fail(error, "make directory", path, ENOTDIR);
 	}
 	return fail(error, "make directory", path, errno);
 }
 
-static int posix_sync_dir(const struct blx__files *files, const char *path, blx_error *error)
+static int posix_sync_dir(
+	const struct blx__files *files, const char *path, blx_error *error)
 {
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	int rv = 0;
@@ -336,7 +346,7 @@ static int compare_names(const void *a, const void *b)
 static int posix_list(const struct blx__files *files, const char *path,
 	void (*cb)(const char *name, void *data), void *data, blx_error *error)
 {
-	struct names names = { NULL, 0, 0 };
+	struct names names = {NULL, 0, 0};
 	int rv = names_read(&names, path, error);
 	size_t i;
 
@@ -382,4 +392,4 @@ static const struct blx__files_ops posix_ops = {
 	.lock = posix_lock,
 };
 
-const struct blx__files blx__files_posix = { .ops = &posix_ops };
+const struct blx__files blx__files_posix = {.ops = &posix_ops};

@@ -22,32 +22,35 @@ struct blx__listener;
 struct blx__stream_cbs {
 	void (*on_connect)(struct blx__stream *stream, void *data);
 	/* Bytes came in; borrowed until return. */
-	void (*on_read)(struct blx__stream *stream, const uint8_t *bytes, size_t len, void *data);
+	void (*on_read)(
+		struct blx__stream *stream, const uint8_t *bytes, size_t len, void *data);
 	/* The buffer given to write() may be used again. */
 	void (*on_written)(struct blx__stream *stream, void *data);
 	/* status: BLX_OK the peer closed; BLX_ECANCELED we did; else a failure. */
-	void (*on_close)(struct blx__stream *stream, int status, const char *text, void *data);
+	void (*on_close)(
+		struct blx__stream *stream, int status, const char *text, void *data);
 };
 
 /* Somebody connected: set the stream's callbacks with accept() inside this call, or
  * close it. */
-typedef void (*blx__accept_cb)(struct blx__listener *listener, struct blx__stream *stream,
-	void *data);
+typedef void (*blx__accept_cb)(
+	struct blx__listener *listener, struct blx__stream *stream, void *data);
 
 struct blx__net_ops {
 	/* BLX_EINUSE when the address is taken. A unix path left by a dead process is
 	 * replaced, one that answers is not. */
-	int (*listen)(struct blx__net *net, const char *address, blx__accept_cb cb, void *data,
-		struct blx__listener **ret_listener, blx_error *error);
+	int (*listen)(struct blx__net *net, const char *address, blx__accept_cb cb,
+		void *data, struct blx__listener **ret_listener, blx_error *error);
 	/* The address it listens at, with the port that was given for port 0. */
 	const char *(*listener_address)(struct blx__listener *listener);
 	/* No callback of it after this returned. */
 	void (*listener_close)(struct blx__listener *listener);
 	/* Fails at once only for a malformed address; all else comes by on_close. */
 	int (*connect)(struct blx__net *net, const char *address,
-		const struct blx__stream_cbs *cbs, void *data, struct blx__stream **ret_stream,
-		blx_error *error);
-	void (*accept)(struct blx__stream *stream, const struct blx__stream_cbs *cbs, void *data);
+		const struct blx__stream_cbs *cbs, void *data,
+		struct blx__stream **ret_stream, blx_error *error);
+	void (*accept)(struct blx__stream *stream, const struct blx__stream_cbs *cbs,
+		void *data);
 	/* One write at a time: the bytes are borrowed until on_written or on_close. */
 	void (*write)(struct blx__stream *stream, const uint8_t *bytes, size_t len);
 	/* Stops and resumes on_read, to bound what a fast peer can make us hold. */

@@ -46,7 +46,8 @@ static uint64_t uv_random_u64(struct blx__env *env)
 
 static bool on_loop_thread(struct blx__uv *uv)
 {
-	return atomic_load_explicit(&uv->running, memory_order_relaxed) == (uintptr_t)pthread_self();
+	return atomic_load_explicit(&uv->running, memory_order_relaxed) ==
+	       (uintptr_t)pthread_self();
 }
 
 void blx__uv_wake(struct blx__uv *uv)
@@ -108,8 +109,8 @@ static void posts_run(struct blx__uv *uv)
 	(void)pthread_mutex_lock(&uv->lock);
 	blx__list_splice(&due, &uv->posts);
 	while (!blx__list_empty(&due)) {
-		struct blx__post *post =
-			blx__container_of(blx__list_pop_front(&due), struct blx__post, link);
+		struct blx__post *post = blx__container_of(
+			blx__list_pop_front(&due), struct blx__post, link);
 
 		post->queued = false;
 		(void)pthread_mutex_unlock(&uv->lock);
@@ -177,17 +178,19 @@ static void on_prepare(uv_prepare_t *prepare)
 	more = has_due(uv);
 	if (more != uv->idling) {
 		uv->idling = more;
-		(void)(more ? uv_idle_start(&uv->idle, on_idle) : uv_idle_stop(&uv->idle));
+		(void)(more ? uv_idle_start(&uv->idle, on_idle)
+			    : uv_idle_stop(&uv->idle));
 	}
 	busy_measure(uv);
 }
 
-/* ---- timers -------------------------------------------------------------------------- */
+/* ---- timers --------------------------------------------------------------------------
+ */
 
 static void on_timer(uv_timer_t *timer);
 
-/* One uv timer for all: it runs out with the earliest, or a little before (then it is started
- * anew), because callers start and stop many that never run out. */
+/* One uv timer for all: it runs out with the earliest, or a little before (then it is
+ * started anew), because callers start and stop many that never run out. */
 static void timer_arm(struct blx__uv *uv)
 {
 	struct blx__heap_item *first = blx__heap_min(&uv->timers);
@@ -211,7 +214,8 @@ static void on_timer(uv_timer_t *timer)
 
 	uv->armed_ns = UINT64_MAX;
 	while ((first = blx__heap_min(&uv->timers)) != NULL && first->key <= now) {
-		struct blx__timer *due = blx__container_of(first, struct blx__timer, item);
+		struct blx__timer *due =
+			blx__container_of(first, struct blx__timer, item);
 
 		blx__heap_remove(&uv->timers, first);
 		due->cb(due);
@@ -219,7 +223,8 @@ static void on_timer(uv_timer_t *timer)
 	timer_arm(uv);
 }
 
-static int uv_timer_start_ns(struct blx__env *env, struct blx__timer *timer, uint64_t delay_ns)
+static int uv_timer_start_ns(
+	struct blx__env *env, struct blx__timer *timer, uint64_t delay_ns)
 {
 	struct blx__uv *uv = blx__uv_of(env);
 
@@ -236,9 +241,11 @@ static void uv_timer_stop_it(struct blx__env *env, struct blx__timer *timer)
 	blx__heap_remove(&blx__uv_of(env)->timers, &timer->item);
 }
 
-/* ---- works ------------------------------------------------------------------------------ */
+/* ---- works
+ * ------------------------------------------------------------------------------ */
 
-static const char *const worker_names[BLX__QUEUE_COUNT] = { "blixard-disk", "blixard-work" };
+static const char *const worker_names[BLX__QUEUE_COUNT] = {
+	"blixard-disk", "blixard-work"};
 
 static void uv_submit(struct blx__env *env, enum blx__queue queue, struct blx__work *work)
 {
@@ -257,7 +264,8 @@ static const struct blx__env_ops uv_ops = {
 	.submit = uv_submit,
 };
 
-/* ---- the whole ---------------------------------------------------------------------------- */
+/* ---- the whole
+ * ---------------------------------------------------------------------------- */
 
 static int handles_init(struct blx__uv *uv)
 {
@@ -296,7 +304,8 @@ int blx__uv_env_create(struct blx__env **ret_env, blx_error *error)
 	}
 	if (uv == NULL || uv->read_buf == NULL) {
 		blx__free(uv);
-		return blx__error_set(error, BLX_ENOMEM, "make an event loop: out of memory");
+		return blx__error_set(
+			error, BLX_ENOMEM, "make an event loop: out of memory");
 	}
 	rv = handles_init(uv);
 	if (rv != 0) {
@@ -313,10 +322,9 @@ int blx__uv_env_create(struct blx__env **ret_env, blx_error *error)
 	for (i = 0; i < BLX__QUEUE_COUNT; i++) {
 		(void)blx__worker_init(&uv->workers[i], uv);
 	}
-	uv->net = (struct blx__net){ .ops = &blx__uv_net_ops, .impl = uv };
+	uv->net = (struct blx__net){.ops = &blx__uv_net_ops, .impl = uv};
 	uv->env = (struct blx__env){
-		.ops = &uv_ops, .files = &blx__files_posix, .net = &uv->net, .impl = uv
-	};
+		.ops = &uv_ops, .files = &blx__files_posix, .net = &uv->net, .impl = uv};
 	*ret_env = &uv->env;
 	return 0;
 }
@@ -405,5 +413,6 @@ uint64_t blx__uv_env_busy_max_ns(struct blx__env *env, bool reset)
 {
 	struct blx__uv *uv = blx__uv_of(env);
 
-	return reset ? atomic_exchange(&uv->busy_max_ns, 0) : atomic_load(&uv->busy_max_ns);
+	return reset ? atomic_exchange(&uv->busy_max_ns, 0)
+		     : atomic_load(&uv->busy_max_ns);
 }

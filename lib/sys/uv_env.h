@@ -23,7 +23,8 @@ void blx__uv_env_destroy(struct blx__env *env);
 /* Runs until blx__uv_env_stop(). */
 void blx__uv_env_run(struct blx__env *env);
 
-/* ANY THREAD. Ends the run in progress after the present iteration, or the next one at once. */
+/* ANY THREAD. Ends the run in progress after the present iteration, or the next one at
+ * once. */
 void blx__uv_env_stop(struct blx__env *env);
 
 /* In somebody's loop: readable when there is something to do. */

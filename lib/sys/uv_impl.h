@@ -50,8 +50,8 @@ struct blx__uv {
 	uint64_t looked_idle_ns;
 	_Atomic uint64_t busy_max_ns;
 
-	unsigned streams;   /* and listeners: that are not gone yet */
-	uint8_t *read_buf;  /* owned; one for all streams */
+	unsigned streams;  /* and listeners: that are not gone yet */
+	uint8_t *read_buf; /* owned; one for all streams */
 };
 
 #define BLX__UV_READ_SIZE (256 * 1024)
@@ -65,7 +65,8 @@ static inline struct blx__uv *blx__uv_of(struct blx__env *env)
 void blx__uv_wake(struct blx__uv *uv);
 
 int blx__worker_init(struct blx__worker *worker, struct blx__uv *uv);
-void blx__worker_submit(struct blx__worker *worker, struct blx__work *work, const char *name);
+void blx__worker_submit(
+	struct blx__worker *worker, struct blx__work *work, const char *name);
 /* Joins the thread; nothing is pending. */
 void blx__worker_finish(struct blx__worker *worker);
 

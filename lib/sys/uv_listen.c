@@ -76,8 +76,8 @@ static void on_connection(uv_poll_t *poll, int status, int events)
 	}
 }
 
-/* Does somebody answer at the unix socket? What nobody answers at was left by a process that
- * is dead. */
+/* Does somebody answer at the unix socket? What nobody answers at was left by a process
+ * that is dead. */
 static bool is_answered(const struct blx__address *address)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -91,7 +91,8 @@ static bool is_answered(const struct blx__address *address)
 	return rv == 0 || errno != ECONNREFUSED;
 }
 
-static int bind_unix(int fd, const struct blx__address *address, const char *text, blx_error *error)
+static int bind_unix(
+	int fd, const struct blx__address *address, const char *text, blx_error *error)
 {
 	const struct sockaddr_un *un = (const struct sockaddr_un *)&address->storage;
 	struct stat info;
@@ -112,12 +113,14 @@ static int bind_unix(int fd, const struct blx__address *address, const char *tex
 		chmod(un->sun_path, 0660) != 0) {
 		int code = blx__code_of_errno(errno);
 
-		return blx__error_set(error, code, "listen at %s: %s", text, strerror(errno));
+		return blx__error_set(
+			error, code, "listen at %s: %s", text, strerror(errno));
 	}
 	return 0;
 }
 
-static int bind_tcp(int fd, const struct blx__address *address, const char *text, blx_error *error)
+static int bind_tcp(
+	int fd, const struct blx__address *address, const char *text, blx_error *error)
 {
 	int on = 1;
 
@@ -129,19 +132,20 @@ static int bind_tcp(int fd, const struct blx__address *address, const char *text
 		return blx__error_set(error, BLX_EINUSE,
 			"listen at %s: the address is taken by another process", text);
 	}
-	return blx__error_set(error, errno == EACCES ? BLX_EPERM : BLX_EINVAL, "listen at %s: %s",
-		text, strerror(errno));
+	return blx__error_set(error, errno == EACCES ? BLX_EPERM : BLX_EINVAL,
+		"listen at %s: %s", text, strerror(errno));
 }
 
 /* A name, before the loop runs: may wait. */
 static int look_up(struct blx__address *address, const char *text, blx_error *error)
 {
-	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE };
+	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
 	struct addrinfo *found;
 	int rv = getaddrinfo(address->host, address->port, &hints, &found);
 
 	if (rv != 0) {
-		return blx__error_set(error, BLX_EINVAL, "listen at %s: %s", text, gai_strerror(rv));
+		return blx__error_set(
+			error, BLX_EINVAL, "listen at %s: %s", text, gai_strerror(rv));
 	}
 	memcpy(&address->storage, found->ai_addr, found->ai_addrlen);
 	address->len = found->ai_addrlen;
@@ -160,7 +164,8 @@ static int listen_fd(struct blx__listener *listener, struct blx__address *addres
 	listener->fd = socket(address->storage.ss_family,
 		SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (listener->fd < 0) {
-		return blx__error_set(error, BLX_EBUSY, "listen at %s: %s", text, strerror(errno));
+		return blx__error_set(
+			error, BLX_EBUSY, "listen at %s: %s", text, strerror(errno));
 	}
 	rv = address->is_unix ? bind_unix(listener->fd, address, text, error)
 			      : bind_tcp(listener->fd, address, text, error);
@@ -170,11 +175,13 @@ static int listen_fd(struct blx__listener *listener, struct blx__address *addres
 	if (address->is_unix) {
 		listener->path = blx__strdup(text + strlen("unix:"));
 		if (listener->path == NULL) {
-			return blx__error_set(error, BLX_ENOMEM, "listen at %s: out of memory", text);
+			return blx__error_set(
+				error, BLX_ENOMEM, "listen at %s: out of memory", text);
 		}
 	}
 	if (listen(listener->fd, BACKLOG) != 0) {
-		return blx__error_set(error, BLX_EINUSE, "listen at %s: %s", text, strerror(errno));
+		return blx__error_set(
+			error, BLX_EINUSE, "listen at %s: %s", text, strerror(errno));
 	}
 	blx__address_of_socket(listener->fd, listener->address);
 	return 0;
@@ -189,8 +196,8 @@ static void listener_free(struct blx__listener *listener)
 	blx__free(listener);
 }
 
-static int uv_net_listen(struct blx__net *net, const char *text, blx__accept_cb cb, void *data,
-	struct blx__listener **ret_listener, blx_error *error)
+static int uv_net_listen(struct blx__net *net, const char *text, blx__accept_cb cb,
+	void *data, struct blx__listener **ret_listener, blx_error *error)
 {
 	struct blx__listener *listener = blx__calloc(1, sizeof *listener);
 	struct blx__address address;
@@ -199,13 +206,17 @@ static int uv_net_listen(struct blx__net *net, const char *text, blx__accept_cb 
 	if (rv != 0 || listener == NULL) {
 		blx__free(listener);
 		return rv != 0 ? rv
-			       : blx__error_set(error, BLX_ENOMEM, "listen at %s: out of memory", text);
+			       : blx__error_set(error, BLX_ENOMEM,
+					 "listen at %s: out of memory", text);
 	}
-	*listener = (struct blx__listener){ .uv = net->impl, .cb = cb, .data = data, .fd = -1 };
+	*listener =
+		(struct blx__listener){.uv = net->impl, .cb = cb, .data = data, .fd = -1};
 	blx__timer_init(&listener->rest, on_rested, listener);
 	rv = listen_fd(listener, &address, text, error);
-	if (rv == 0 && uv_poll_init(&listener->uv->loop, &listener->poll, listener->fd) != 0) {
-		rv = blx__error_set(error, BLX_EBUSY, "listen at %s: cannot be watched", text);
+	if (rv == 0 &&
+		uv_poll_init(&listener->uv->loop, &listener->poll, listener->fd) != 0) {
+		rv = blx__error_set(
+			error, BLX_EBUSY, "listen at %s: cannot be watched", text);
 	}
 	if (rv != 0) {
 		listener_free(listener);

@@ -60,8 +60,8 @@ static void on_gone_post(struct blx__post *post)
 	stream_gone(post->data);
 }
 
-/* on_written must not come any more: one that is posted finds the state and does nothing; it
- * must have run before the stream is freed, which the order of posts sees to. */
+/* on_written must not come any more: one that is posted finds the state and does nothing;
+ * it must have run before the stream is freed, which the order of posts sees to. */
 static void stream_end(struct blx__stream *stream, int status)
 {
 	if (stream->state == STREAM_CLOSED) {
@@ -71,7 +71,8 @@ static void stream_end(struct blx__stream *stream, int status)
 	stream->status = status;
 	stream->out = NULL;
 	if (stream->looking_up) {
-		(void)uv_cancel((uv_req_t *)&stream->lookup); /* its callback goes on from here */
+		(void)uv_cancel(
+			(uv_req_t *)&stream->lookup); /* its callback goes on from here */
 		return;
 	}
 	if (stream->has_poll) {
@@ -104,12 +105,14 @@ static void stream_fail(struct blx__stream *stream, const char *what, int errnum
 void blx__uv_close(struct blx__stream *stream)
 {
 	if (stream->state != STREAM_CLOSED) {
-		(void)snprintf(stream->text, sizeof stream->text, "%s: closed", stream->peer);
+		(void)snprintf(
+			stream->text, sizeof stream->text, "%s: closed", stream->peer);
 	}
 	stream_end(stream, BLX_ECANCELED);
 }
 
-/* ---- watching ------------------------------------------------------------------------ */
+/* ---- watching ------------------------------------------------------------------------
+ */
 
 static void on_poll(uv_poll_t *poll, int status, int events);
 
@@ -191,13 +194,15 @@ static void in_read(struct blx__stream *stream)
 	ssize_t n;
 
 	do {
-		n = recv(stream->fd, stream->uv->read_buf, BLX__UV_READ_SIZE, MSG_DONTWAIT);
+		n = recv(stream->fd, stream->uv->read_buf, BLX__UV_READ_SIZE,
+			MSG_DONTWAIT);
 	} while (n < 0 && errno == EINTR);
 	if (n > 0) {
-		stream->cbs->on_read(stream, stream->uv->read_buf, (size_t)n, stream->data);
+		stream->cbs->on_read(
+			stream, stream->uv->read_buf, (size_t)n, stream->data);
 	} else if (n == 0) {
-		(void)snprintf(stream->text, sizeof stream->text, "%s: closed by the peer",
-			stream->peer);
+		(void)snprintf(stream->text, sizeof stream->text,
+			"%s: closed by the peer", stream->peer);
 		stream_end(stream, BLX_OK);
 	} else if (errno != EAGAIN && errno != EWOULDBLOCK) {
 		stream_fail(stream, "receive from", errno);
@@ -235,12 +240,14 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 		out_send(stream);
 		watch(stream);
 	}
-	if ((events & UV_READABLE) != 0 && stream->state == STREAM_OPEN && !stream->paused) {
+	if ((events & UV_READABLE) != 0 && stream->state == STREAM_OPEN &&
+		!stream->paused) {
 		in_read(stream);
 	}
 }
 
-/* ---- making ----------------------------------------------------------------------------- */
+/* ---- making
+ * ----------------------------------------------------------------------------- */
 
 static struct blx__stream *stream_create(struct blx__uv *uv)
 {
@@ -286,7 +293,8 @@ struct blx__stream *blx__uv_stream_accepted(struct blx__uv *uv, int fd)
 	return stream;
 }
 
-void blx__uv_accept(struct blx__stream *stream, const struct blx__stream_cbs *cbs, void *data)
+void blx__uv_accept(
+	struct blx__stream *stream, const struct blx__stream_cbs *cbs, void *data)
 {
 	PRE(stream->cbs == NULL);
 
@@ -296,11 +304,13 @@ void blx__uv_accept(struct blx__stream *stream, const struct blx__stream_cbs *cb
 }
 
 /* A failure before the caller has the stream is told by on_close all the same. */
-static void connect_begin(struct blx__stream *stream, const struct sockaddr *address, socklen_t len)
+static void connect_begin(
+	struct blx__stream *stream, const struct sockaddr *address, socklen_t len)
 {
 	int rv;
 
-	stream->fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	stream->fd =
+		socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (stream->fd < 0) {
 		stream_fail(stream, "connect", errno);
 		return;
@@ -333,8 +343,8 @@ static void on_looked_up(uv_getaddrinfo_t *lookup, int status, struct addrinfo *
 		return;
 	}
 	if (status != 0) {
-		(void)snprintf(stream->text, sizeof stream->text, "look up %s: %s", stream->peer,
-			uv_strerror(status));
+		(void)snprintf(stream->text, sizeof stream->text, "look up %s: %s",
+			stream->peer, uv_strerror(status));
 		stream_end(stream, BLX_ECONNECT);
 		return;
 	}
@@ -344,12 +354,12 @@ static void on_looked_up(uv_getaddrinfo_t *lookup, int status, struct addrinfo *
 
 static void look_up(struct blx__stream *stream)
 {
-	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_family = AF_UNSPEC };
+	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_family = AF_UNSPEC};
 	int rv;
 
 	stream->lookup.data = stream;
-	rv = uv_getaddrinfo(&stream->uv->loop, &stream->lookup, on_looked_up, stream->address.host,
-		stream->address.port, &hints);
+	rv = uv_getaddrinfo(&stream->uv->loop, &stream->lookup, on_looked_up,
+		stream->address.host, stream->address.port, &hints);
 	if (rv != 0) {
 		stream_fail(stream, "look up", -rv);
 		return;
@@ -357,8 +367,9 @@ static void look_up(struct blx__stream *stream)
 	stream->looking_up = true;
 }
 
-int blx__uv_connect(struct blx__net *net, const char *address, const struct blx__stream_cbs *cbs,
-	void *data, struct blx__stream **ret_stream, blx_error *error)
+int blx__uv_connect(struct blx__net *net, const char *address,
+	const struct blx__stream_cbs *cbs, void *data, struct blx__stream **ret_stream,
+	blx_error *error)
 {
 	struct blx__address parsed;
 	struct blx__stream *stream;
@@ -369,7 +380,8 @@ int blx__uv_connect(struct blx__net *net, const char *address, const struct blx_
 	}
 	stream = stream_create(net->impl);
 	if (stream == NULL) {
-		return blx__error_set(error, BLX_ENOMEM, "connect %s: out of memory", address);
+		return blx__error_set(
+			error, BLX_ENOMEM, "connect %s: out of memory", address);
 	}
 	stream->cbs = cbs;
 	stream->data = data;
@@ -377,7 +389,8 @@ int blx__uv_connect(struct blx__net *net, const char *address, const struct blx_
 	(void)snprintf(stream->peer, sizeof stream->peer, "%s", address);
 	*ret_stream = stream;
 	if (parsed.len > 0) {
-		connect_begin(stream, (const struct sockaddr *)&stream->address.storage, parsed.len);
+		connect_begin(stream, (const struct sockaddr *)&stream->address.storage,
+			parsed.len);
 	} else {
 		look_up(stream);
 	}

@@ -8,7 +8,7 @@
 
 int blx__worker_init(struct blx__worker *worker, struct blx__uv *uv)
 {
-	*worker = (struct blx__worker){ .uv = uv };
+	*worker = (struct blx__worker){.uv = uv};
 	blx__list_init(&worker->pending);
 	(void)pthread_mutex_init(&worker->lock, NULL);
 	(void)pthread_cond_init(&worker->wake, NULL);
@@ -67,7 +67,8 @@ static int worker_start(struct blx__worker *worker, const char *name)
 	return rv;
 }
 
-void blx__worker_submit(struct blx__worker *worker, struct blx__work *work, const char *name)
+void blx__worker_submit(
+	struct blx__worker *worker, struct blx__work *work, const char *name)
 {
 	worker->under_way++;
 	if (!worker->started && worker_start(worker, name) != 0) {

@@ -34,7 +34,8 @@ static void is_refused(const char *path, int code)
 	blx_error error = BLX_ERROR_INIT;
 	size_t len;
 
-	cr_assert_eq(blx__path_parse(path, strlen(path), key, &len, NULL, &error), code, "%s", path);
+	cr_assert_eq(blx__path_parse(path, strlen(path), key, &len, NULL, &error), code,
+		"%s", path);
 	cr_assert_eq(error.code, code);
 	cr_assert_not_null(strstr(error.message, ": "));
 }
@@ -66,7 +67,8 @@ Test(path, refuses_what_is_not_of_the_documented_form)
 	is_refused("/a%2", BLX_EINVAL);
 	is_refused("/a%2x", BLX_EINVAL);
 	is_refused("/a\n", BLX_EINVAL);
-	is_refused("/1/2/3/4/5/6/7/8/9/0/1/2/3/4/5/6/7/8/9/0/1/2/3/4/5/6/7/8/9/0/1/2/3", BLX_ETOOBIG);
+	is_refused("/1/2/3/4/5/6/7/8/9/0/1/2/3/4/5/6/7/8/9/0/1/2/3/4/5/6/7/8/9/0/1/2/3",
+		BLX_ETOOBIG);
 }
 
 Test(path, of_the_greatest_length_is_taken_and_one_more_is_not)
@@ -86,8 +88,8 @@ Test(path, of_the_greatest_length_is_taken_and_one_more_is_not)
 
 Test(path, keys_sort_as_a_walk_through_the_tree_does)
 {
-	static const char *const paths[] = { "/a", "/a/b", "/a/b/c", "/a/b%00", "/a/bb", "/a%00",
-		"/a%01", "/a!", "/aa", "/b" };
+	static const char *const paths[] = {"/a", "/a/b", "/a/b/c", "/a/b%00", "/a/bb",
+		"/a%00", "/a%01", "/a!", "/aa", "/b"};
 	uint8_t last[BLX__KEY_LEN_MAX];
 	size_t last_len = 0;
 	size_t i;
@@ -97,7 +99,8 @@ Test(path, keys_sort_as_a_walk_through_the_tree_does)
 		size_t len;
 
 		cr_assert_eq(parse(paths[i], key, &len), 0);
-		cr_assert_lt(blx__key_compare(last, last_len, key, len), 0, "%s", paths[i]);
+		cr_assert_lt(
+			blx__key_compare(last, last_len, key, len), 0, "%s", paths[i]);
 		memcpy(last, key, len);
 		last_len = len;
 	}
@@ -164,7 +167,8 @@ static bool matches(const char *pattern, const char *path)
 	uint8_t key[BLX__KEY_LEN_MAX];
 	size_t len;
 
-	cr_assert_eq(blx__pattern_parse(pattern, strlen(pattern), &compiled, NULL), 0, "%s", pattern);
+	cr_assert_eq(blx__pattern_parse(pattern, strlen(pattern), &compiled, NULL), 0,
+		"%s", pattern);
 	cr_assert_eq(parse(path, key, &len), 0, "%s", path);
 	return blx__pattern_matches(&compiled, key, len);
 }
@@ -192,10 +196,12 @@ Test(pattern, stars_stand_for_parts_of_a_name_and_for_levels)
 /* By trying everything. */
 static bool naive(const char *p, const char *s)
 {
-	if (strncmp(p, "/**", 3) == 0 && (p[3] == '/' || p[3] == '\0') && (*s == '/' || *s == '\0')) {
+	if (strncmp(p, "/**", 3) == 0 && (p[3] == '/' || p[3] == '\0') &&
+		(*s == '/' || *s == '\0')) {
 		const char *next = *s == '/' ? strchr(s + 1, '/') : NULL;
 
-		return naive(p + 3, s) || (*s == '/' && naive(p, next != NULL ? next : s + strlen(s)));
+		return naive(p + 3, s) ||
+		       (*s == '/' && naive(p, next != NULL ? next : s + strlen(s)));
 	}
 	if (*p == '\0') {
 		return *s == '\0';
@@ -206,7 +212,8 @@ static bool naive(const char *p, const char *s)
 	return *p == *s && naive(p + 1, s + 1);
 }
 
-static void random_text(struct blx__rng *rng, const char *const *parts, size_t count, char *text)
+static void random_text(
+	struct blx__rng *rng, const char *const *parts, size_t count, char *text)
 {
 	size_t names = 1 + blx__rng_below(rng, 4);
 
@@ -219,8 +226,9 @@ static void random_text(struct blx__rng *rng, const char *const *parts, size_t c
 
 Test(pattern, agrees_with_trying_everything)
 {
-	static const char *const stars[] = { "*", "**", "a", "b", "a*", "*b", "*a*b", "a*b*" };
-	static const char *const names[] = { "a", "b", "ab", "aab", "bab", "abb" };
+	static const char *const stars[] = {
+		"*", "**", "a", "b", "a*", "*b", "*a*b", "a*b*"};
+	static const char *const names[] = {"a", "b", "ab", "aab", "bab", "abb"};
 	struct blx__rng rng;
 	unsigned hits = 0;
 	unsigned i;

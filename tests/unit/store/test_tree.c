@@ -31,7 +31,8 @@ static struct blx__tree *tree_new(void)
 	return tree;
 }
 
-static size_t oracle_find(const struct oracle *oracle, const uint8_t *key, size_t len, bool *found)
+static size_t oracle_find(
+	const struct oracle *oracle, const uint8_t *key, size_t len, bool *found)
 {
 	size_t low = 0;
 	size_t high = oracle->count;
@@ -40,7 +41,8 @@ static size_t oracle_find(const struct oracle *oracle, const uint8_t *key, size_
 	while (low < high) {
 		size_t mid = (low + high) / 2;
 		const struct blx__item *item = oracle->items[mid];
-		int order = blx__key_compare(blx__item_key(item), item->key_len, key, len);
+		int order =
+			blx__key_compare(blx__item_key(item), item->key_len, key, len);
 
 		if (order == 0) {
 			*found = true;
@@ -68,7 +70,8 @@ static void oracle_put(struct oracle *oracle, struct blx__item *item)
 	}
 	if (oracle->count == oracle->cap) {
 		oracle->cap = oracle->cap > 0 ? oracle->cap * 2 : 64;
-		oracle->items = realloc(oracle->items, oracle->cap * sizeof *oracle->items);
+		oracle->items =
+			realloc(oracle->items, oracle->cap * sizeof *oracle->items);
 	}
 	memmove(&oracle->items[i + 1], &oracle->items[i],
 		(oracle->count - i) * sizeof *oracle->items);
@@ -94,7 +97,7 @@ static bool is_at_or_below(const struct blx__item *item, const uint8_t *key, siz
 		return true;
 	}
 	return item->key_len >= len && memcmp(blx__item_key(item), key, len) == 0 &&
-		(item->key_len == len || blx__item_key(item)[len] == BLX__KEY_SEPARATOR);
+	       (item->key_len == len || blx__item_key(item)[len] == BLX__KEY_SEPARATOR);
 }
 
 static uint64_t oracle_remove_tree(struct oracle *oracle, const uint8_t *key, size_t len)
@@ -151,14 +154,15 @@ static void contents_equal(const struct oracle *oracle, const struct blx__tree *
 /* Few names, so that keys meet, with bytes that need care in the order. */
 static size_t random_key(struct blx__rng *rng, uint8_t *key)
 {
-	static const char *const names[] = { "a", "ab", "abcdefghijklmnop", "abcdefghijklmnoq", "b",
-		"\1\1", "\1\2", "~", ":x" };
+	static const char *const names[] = {"a", "ab", "abcdefghijklmnop",
+		"abcdefghijklmnoq", "b", "\1\1", "\1\2", "~", ":x"};
 	size_t depth = 1 + blx__rng_below(rng, 3);
 	size_t len = 0;
 	size_t i;
 
 	for (i = 0; i < depth; i++) {
-		const char *name = names[blx__rng_below(rng, sizeof names / sizeof names[0])];
+		const char *name =
+			names[blx__rng_below(rng, sizeof names / sizeof names[0])];
 
 		if (i > 0) {
 			key[len++] = BLX__KEY_SEPARATOR;
@@ -222,7 +226,8 @@ static void step(struct blx__rng *rng, struct oracle *oracle, struct blx__tree *
 	cr_assert_eq(count, oracle_remove_tree(oracle, key, len));
 }
 
-static void look(struct blx__rng *rng, const struct oracle *oracle, const struct blx__tree *tree)
+static void look(
+	struct blx__rng *rng, const struct oracle *oracle, const struct blx__tree *tree)
 {
 	uint8_t key[BLX__KEY_LEN_MAX];
 	size_t len = random_key(rng, key);
@@ -247,11 +252,11 @@ Test(tree, a_million_changes_agree_with_a_sorted_array)
 {
 	enum { STEPS = 1000000, PINS = 16 };
 	struct blx__rng rng;
-	struct oracle oracle = { NULL, 0, 0 };
+	struct oracle oracle = {NULL, 0, 0};
 	struct blx__tree *tree = tree_new();
-	struct blx__tree *pins[PINS] = { NULL };
-	uint64_t pin_hash[PINS] = { 0 };
-	uint64_t pin_count[PINS] = { 0 };
+	struct blx__tree *pins[PINS] = {NULL};
+	uint64_t pin_hash[PINS] = {0};
+	uint64_t pin_count[PINS] = {0};
 	uint64_t seed = seed_of();
 	unsigned i;
 
@@ -270,7 +275,8 @@ Test(tree, a_million_changes_agree_with_a_sorted_array)
 				cr_assert_eq(blx__tree_count(pins[k]), pin_count[k]);
 				blx__tree_unref(pins[k]);
 			}
-			pins[k] = blx__rng_below(&rng, 2) == 0 ? blx__tree_ref(tree) : NULL;
+			pins[k] =
+				blx__rng_below(&rng, 2) == 0 ? blx__tree_ref(tree) : NULL;
 			pin_hash[k] = blx__tree_hash(tree);
 			pin_count[k] = blx__tree_count(tree);
 		}
@@ -288,8 +294,8 @@ Test(tree, a_million_changes_agree_with_a_sorted_array)
 Test(tree, a_pinned_root_keeps_its_contents_while_the_tree_changes)
 {
 	struct blx__rng rng;
-	struct oracle oracle = { NULL, 0, 0 };
-	struct oracle ignored = { NULL, 0, 0 };
+	struct oracle oracle = {NULL, 0, 0};
+	struct oracle ignored = {NULL, 0, 0};
 	struct blx__tree *tree = tree_new();
 	struct blx__tree *pin;
 	unsigned i;
@@ -334,12 +340,13 @@ static void failing_free(void *ptr, void *data)
 	free(ptr);
 }
 
-static const struct blx__allocator failing = { failing_malloc, failing_realloc, failing_free, NULL };
+static const struct blx__allocator failing = {
+	failing_malloc, failing_realloc, failing_free, NULL};
 
 Test(tree, a_change_without_memory_changes_nothing)
 {
 	struct blx__rng rng;
-	struct oracle oracle = { NULL, 0, 0 };
+	struct oracle oracle = {NULL, 0, 0};
 	struct blx__tree *tree;
 	unsigned failures = 0;
 	unsigned i;
@@ -364,18 +371,19 @@ Test(tree, a_change_without_memory_changes_nothing)
 				item = NULL;
 			}
 		} else if (kind < 9) {
-			rv = blx__tree_delete(&tree, blx__item_key(item), item->key_len, &found);
+			rv = blx__tree_delete(
+				&tree, blx__item_key(item), item->key_len, &found);
 			if (rv == 0 && found) {
-				size_t at = oracle_find(&oracle, blx__item_key(item), item->key_len,
-					&found);
+				size_t at = oracle_find(&oracle, blx__item_key(item),
+					item->key_len, &found);
 				oracle_remove(&oracle, at, at + 1);
 			}
 		} else {
-			rv = blx__tree_delete_tree(&tree, blx__item_key(item), item->key_len,
-				&count);
+			rv = blx__tree_delete_tree(
+				&tree, blx__item_key(item), item->key_len, &count);
 			if (rv == 0) {
-				(void)oracle_remove_tree(&oracle, blx__item_key(item),
-					item->key_len);
+				(void)oracle_remove_tree(
+					&oracle, blx__item_key(item), item->key_len);
 			}
 		}
 		countdown = 0;

@@ -25,11 +25,11 @@ static void end(void)
 
 static struct blx__txn_line line(uint8_t kind, const char *key, const char *value)
 {
-	return (struct blx__txn_line){ .kind = kind,
+	return (struct blx__txn_line){.kind = kind,
 		.key = (const uint8_t *)key,
 		.key_len = strlen(key),
 		.value = (const uint8_t *)value,
-		.value_len = value != NULL ? strlen(value) : 0 };
+		.value_len = value != NULL ? strlen(value) : 0};
 }
 
 static void add(uint8_t kind, const char *key, const char *value)
@@ -48,7 +48,9 @@ static struct blx__txn_outcome commit(struct blx__buf *result)
 	blx__buf_init(&bytes);
 	blx__txn_encode(&txn, &bytes);
 	cr_assert_eq(blx__txn_check(bytes.data, bytes.len, NULL), 0);
-	cr_assert_eq(blx__txn_apply(&tree, bytes.data, bytes.len, revision + 1, &outcome, result), 0);
+	cr_assert_eq(blx__txn_apply(&tree, bytes.data, bytes.len, revision + 1, &outcome,
+			     result),
+		0);
 	revision += outcome.changed;
 	blx__buf_finish(&bytes);
 	blx__txn_finish(&txn);
@@ -83,7 +85,8 @@ Test(txn, a_put_counts_versions_and_keeps_the_creation, .init = begin, .fini = e
 	cr_assert_eq(at("b")->version, 1);
 }
 
-Test(txn, a_failed_guard_changes_nothing_and_tells_what_stands_there, .init = begin, .fini = end)
+Test(txn, a_failed_guard_changes_nothing_and_tells_what_stands_there, .init = begin,
+	.fini = end)
 {
 	struct blx__txn_outcome outcome;
 	struct blx__buf result;
@@ -156,7 +159,7 @@ Test(txn, later_operations_see_earlier_ones, .init = begin, .fini = end)
 	cr_assert_eq(blx__txn_result_head_get(&reader, &head), 0);
 	cr_assert_eq(head.count, 4);
 	for (i = 0; i < 4; i++) {
-		static const uint8_t existed[] = { 0, 1, 1, 0 };
+		static const uint8_t existed[] = {0, 1, 1, 0};
 
 		cr_assert_eq(blx__txn_op_result_get(&reader, &op), 0);
 		cr_assert_eq(op.existed, existed[i]);
@@ -180,15 +183,15 @@ Test(txn, that_finds_nothing_to_change_uses_up_no_revision, .init = begin, .fini
 	blx__buf_finish(&result);
 }
 
-Test(txn, whose_answer_would_have_no_bound_is_refused_before_it_does_anything, .init = begin,
-	.fini = end)
+Test(txn, whose_answer_would_have_no_bound_is_refused_before_it_does_anything,
+	.init = begin, .fini = end)
 {
 	static char big[BLX_VALUE_LEN_MAX];
-	struct blx__txn_line one = { .kind = BLX__TXN_PUT,
+	struct blx__txn_line one = {.kind = BLX__TXN_PUT,
 		.key = (const uint8_t *)"big",
 		.key_len = 3,
 		.value = (const uint8_t *)big,
-		.value_len = sizeof big };
+		.value_len = sizeof big};
 	struct blx__buf result;
 	unsigned i;
 
@@ -260,7 +263,8 @@ Test(txn, cut_short_anywhere_is_refused, .init = begin, .fini = end)
 	blx__buf_finish(&bytes);
 }
 
-Test(txn, of_damaged_bytes_is_refused_alike_by_check_and_apply, .init = begin, .fini = end)
+Test(txn, of_damaged_bytes_is_refused_alike_by_check_and_apply, .init = begin,
+	.fini = end)
 {
 	struct blx__txn_outcome outcome;
 	struct blx__buf result;
@@ -278,11 +282,13 @@ Test(txn, of_damaged_bytes_is_refused_alike_by_check_and_apply, .init = begin, .
 
 		memcpy(copy, bytes.data, bytes.len);
 		while (flips-- > 0) {
-			copy[blx__rng_below(&rng, bytes.len)] = (uint8_t)blx__rng_u64(&rng);
+			copy[blx__rng_below(&rng, bytes.len)] =
+				(uint8_t)blx__rng_u64(&rng);
 		}
 		rv = blx__txn_check(copy, bytes.len, NULL);
 		blx__buf_reset(&result);
-		cr_assert_eq(blx__txn_apply(&tree, copy, bytes.len, 1, &outcome, &result), 0);
+		cr_assert_eq(
+			blx__txn_apply(&tree, copy, bytes.len, 1, &outcome, &result), 0);
 		if (rv != 0) {
 			cr_assert_eq(outcome.code, rv);
 		}

@@ -12,8 +12,8 @@
  * common (skip), and the 8 bytes that follow of each (tags): most searches look
  * at one key beside the tags.
  */
-#ifndef BLX_STORE_NODE_H
-#define BLX_STORE_NODE_H
+#ifndef BLX_STORE_TNODE_H
+#define BLX_STORE_TNODE_H
 
 #include "store/tree.h"
 
@@ -32,8 +32,9 @@ struct blx__tree {
 	uint64_t bytes;
 	uint64_t hash;
 	uint64_t tags[BLX__TREE_FANOUT];
-	struct blx__item *keys[BLX__TREE_FANOUT]; /* leaf: owned; else borrowed from children */
-	struct blx__tree *children[];             /* inner: owned; none in a leaf */
+	struct blx__item
+		*keys[BLX__TREE_FANOUT]; /* leaf: owned; else borrowed from children */
+	struct blx__tree *children[];    /* inner: owned; none in a leaf */
 };
 
 /* A way down from the root. */
@@ -43,26 +44,27 @@ struct blx__tree_way {
 	unsigned depth;
 };
 
-struct blx__tree *blx__node_create(bool leaf);
+struct blx__tree *blx__tnode_create(bool leaf);
 
 /* Makes *slot a node that may be changed, by copying it if others hold it. */
-int blx__node_own(struct blx__tree **slot);
+int blx__tnode_own(struct blx__tree **slot);
 
 /* Where the key is or would be in a leaf: the first place not before it; *ret_found. */
-unsigned blx__node_find(const struct blx__tree *node, const uint8_t *key, size_t key_len,
+unsigned blx__tnode_find(const struct blx__tree *node, const uint8_t *key, size_t key_len,
 	bool *ret_found);
 
 /* The child of an inner node that the key belongs to. */
-unsigned blx__node_child(const struct blx__tree *node, const uint8_t *key, size_t key_len);
+unsigned blx__tnode_child(
+	const struct blx__tree *node, const uint8_t *key, size_t key_len);
 
 /* After keys were changed: skip and tags of all. */
-void blx__node_retag(struct blx__tree *node);
+void blx__tnode_retag(struct blx__tree *node);
 
 /* After anything was changed: items, bytes and hash as the sum of what is there. */
-void blx__node_resum(struct blx__tree *node);
+void blx__tnode_resum(struct blx__tree *node);
 
 /* Makes room at place i, or closes it; what was there is the caller's. */
-void blx__node_open(struct blx__tree *node, unsigned i);
-void blx__node_shut(struct blx__tree *node, unsigned i);
+void blx__tnode_open(struct blx__tree *node, unsigned i);
+void blx__tnode_shut(struct blx__tree *node, unsigned i);
 
 #endif
