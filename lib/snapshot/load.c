@@ -207,15 +207,20 @@ static int add_failed(struct loader *loader, int rv, const char *table, uint64_t
 
 /* A row of kv as an item; false if it is malformed. */
 static bool item_of_row(const struct loader *loader, sqlite3_stmt *stmt,
-	uint8_t key[BLX__PATH_KEY_MAX], struct blx__item *ret_item)
+	uint8_t key[BLX__KEY_LEN_MAX], struct blx__image_item *ret_item)
 {
+	/* Asked first: reading it as text would make it one. */
+	bool is_text = sqlite3_column_type(stmt, 0) == SQLITE_TEXT;
 	const char *path = (const char *)sqlite3_column_text(stmt, 0);
 	size_t path_len = (size_t)sqlite3_column_bytes(stmt, 0);
-	struct blx__item item = { .key = key };
+	struct blx__image_item item = { .key = key };
+	char canonical[BLX__PATH_TEXT_SIZE];
 	int i;
 
-	if (path == NULL || sqlite3_column_type(stmt, 0) != SQLITE_TEXT ||
-		blx__path_parse(path, path_len, key, &item.key_len) != BLX_OK) {
+	if (path == NULL || !is_text ||
+		blx__path_parse(path, path_len, key, &item.key_len, NULL, NULL) != BLX_OK ||
+		blx__path_format(key, item.key_len, canonical) != path_len ||
+		memcmp(canonical, path, path_len) != 0) {
 		return false;
 	}
 	item.value = column_bytes(stmt, 1, &item.value_len);
@@ -250,8 +255,8 @@ static int check_count(struct loader *loader, int rc, const char *table, uint64_
 static int load_items(struct loader *loader)
 {
 	BLX__CLEANUP_STMT sqlite3_stmt *stmt = NULL;
-	uint8_t key[BLX__PATH_KEY_MAX];
-	struct blx__item item;
+	uint8_t key[BLX__KEY_LEN_MAX];
+	struct blx__image_item item;
 	uint64_t count = 0;
 	int rc = SQLITE_DONE;
 	int rv = blx__db_prepare(&loader->db,

@@ -61,10 +61,10 @@ static int on_item(const struct blx__item *item, void *data)
 {
 	struct writer *writer = data;
 	char path[BLX__PATH_TEXT_SIZE];
-	size_t len = blx__path_format(item->key, item->key_len, path);
+	size_t len = blx__path_format(blx__item_key(item), item->key_len, path);
 
 	(void)sqlite3_bind_text(writer->stmt, 1, path, (int)len, SQLITE_STATIC);
-	bind_value(writer->stmt, 2, item->value, item->value_len);
+	bind_value(writer->stmt, 2, blx__item_value(item), blx__item_value_len(item));
 	(void)sqlite3_bind_int64(writer->stmt, 3, (sqlite3_int64)item->create_revision);
 	(void)sqlite3_bind_int64(writer->stmt, 4, (sqlite3_int64)item->mod_revision);
 	(void)sqlite3_bind_int64(writer->stmt, 5, (sqlite3_int64)item->version);

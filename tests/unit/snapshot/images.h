@@ -14,7 +14,8 @@
 struct blx__image *images_small(void);
 
 /* Paths and values of any bytes, values of up to value_len_max, some sessions. */
-struct blx__image *images_random(struct blx__rng *rng, size_t items, size_t value_len_max);
+struct blx__image *images_random(
+	struct blx__rng *rng, size_t items, size_t value_len_max);
 
 /* "/app/service-NNNN/instance-NNNNNN", as many as asked for, with values of text. */
 struct blx__image *images_regular(size_t items, size_t value_len);

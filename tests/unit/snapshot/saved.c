@@ -5,13 +5,14 @@
 
 #include "images.h"
 
+#include <stdio.h>
 #include <string.h>
 
-const struct blx__snapshot_ctl saved_ctl = { .files = &blx__files_posix };
+const struct blx__snapshot_ctl saved_ctl = {.files = &blx__files_posix};
 
 static const struct blx__snapshot_member members[] = {
-	{ 1, "a", "127.0.0.1:7001", "voter" },
-	{ UINT64_MAX, "zwölf", "unix:/run/blixard.sock", "spare" },
+	{1, "a", "127.0.0.1:7001", "voter"},
+	{UINT64_MAX, "zwölf", "unix:/run/blixard.sock", "spare"},
 };
 
 int saved_write(struct saved *saved, const struct blx__snapshot_ctl *ctl,
@@ -37,7 +38,8 @@ void saved_init(struct saved *saved, struct blx__image *image)
 	(void)snprintf(saved->path, sizeof saved->path, "%s",
 		scratch_path(&saved->scratch, "image.db"));
 	saved->image = image;
-	cr_assert_eq(saved_write(saved, &saved_ctl, &saved->info, &error), 0, "%s", error.message);
+	cr_assert_eq(saved_write(saved, &saved_ctl, &saved->info, &error), 0, "%s",
+		error.message);
 }
 
 void saved_finish(struct saved *saved)

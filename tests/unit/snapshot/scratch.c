@@ -12,7 +12,7 @@
 
 void scratch_init(struct scratch *scratch)
 {
-	*scratch = (struct scratch){ .dir = "/tmp/blx-snapshot-XXXXXX" };
+	*scratch = (struct scratch){.dir = "/tmp/blx-snapshot-XXXXXX"};
 	cr_assert_not_null(mkdtemp(scratch->dir));
 }
 
@@ -53,7 +53,8 @@ bool scratch_has(struct scratch *scratch, const char *name)
 	return access(scratch_path(scratch, name), F_OK) == 0;
 }
 
-void scratch_write(struct scratch *scratch, const char *name, const void *data, size_t len)
+void scratch_write(
+	struct scratch *scratch, const char *name, const void *data, size_t len)
 {
 	FILE *file = fopen(scratch_path(scratch, name), "wb");
 

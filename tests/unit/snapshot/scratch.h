@@ -20,7 +20,8 @@ void scratch_finish(struct scratch *scratch);
 const char *scratch_path(struct scratch *scratch, const char *name);
 
 bool scratch_has(struct scratch *scratch, const char *name);
-void scratch_write(struct scratch *scratch, const char *name, const void *data, size_t len);
+void scratch_write(
+	struct scratch *scratch, const char *name, const void *data, size_t len);
 /* All bytes, to be freed with free(). */
 uint8_t *scratch_read(struct scratch *scratch, const char *name, size_t *ret_len);
 /* How many files are in it. */

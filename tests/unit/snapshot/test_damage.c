@@ -7,6 +7,7 @@
 #include "scratch.h"
 #include "base/rng.h"
 
+#include <unistd.h>
 #include <sqlite3.h>
 
 static struct blx__image *sample(void)
@@ -124,8 +125,10 @@ static int load_after(const char *sql)
 	int rv;
 
 	saved_init(&s, images_small());
-	cr_assert_eq(sqlite3_open_v2(s.path, &db, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
-	cr_assert_eq(sqlite3_exec(db, sql, NULL, NULL, &text), SQLITE_OK, "%s: %s", sql, text);
+	cr_assert_eq(
+		sqlite3_open_v2(s.path, &db, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
+	cr_assert_eq(
+		sqlite3_exec(db, sql, NULL, NULL, &text), SQLITE_OK, "%s: %s", sql, text);
 	(void)sqlite3_close(db);
 	rv = saved_load_and_compare(&s);
 	saved_finish(&s);
@@ -240,15 +243,17 @@ Test(damage, what_is_no_snapshot_is_refused)
 {
 	struct saved s;
 	struct blx__snapshot_info info;
-	uint8_t zeros[4096] = { 0 };
+	uint8_t zeros[4096] = {0};
 
 	saved_init(&s, images_small());
 	scratch_write(&s.scratch, "image.db", zeros, sizeof zeros);
 	cr_assert_eq(saved_load_and_compare(&s), BLX_ECORRUPT);
-	cr_assert_eq(blx__snapshot_inspect(&blx__files_posix, s.path, &info, NULL), BLX_ECORRUPT);
+	cr_assert_eq(blx__snapshot_inspect(&blx__files_posix, s.path, &info, NULL),
+		BLX_ECORRUPT);
 	scratch_write(&s.scratch, "image.db", "hello", 5);
 	cr_assert_eq(saved_load_and_compare(&s), BLX_ECORRUPT);
-	cr_assert_eq(blx__snapshot_inspect(&blx__files_posix, s.path, &info, NULL), BLX_ECORRUPT);
+	cr_assert_eq(blx__snapshot_inspect(&blx__files_posix, s.path, &info, NULL),
+		BLX_ECORRUPT);
 	saved_finish(&s);
 }
 
@@ -260,7 +265,8 @@ Test(damage, a_missing_file_is_told_as_such)
 	saved_init(&s, images_small());
 	cr_assert_eq(unlink(s.path), 0);
 	cr_assert_eq(saved_load_and_compare(&s), BLX_ENOENT);
-	cr_assert_eq(blx__snapshot_inspect(&blx__files_posix, s.path, &info, NULL), BLX_ENOENT);
+	cr_assert_eq(blx__snapshot_inspect(&blx__files_posix, s.path, &info, NULL),
+		BLX_ENOENT);
 	saved_finish(&s);
 }
 
@@ -272,7 +278,8 @@ Test(damage, the_message_names_the_file_and_what_is_wrong)
 
 	saved_init(&s, images_small());
 	scratch_write(&s.scratch, "image.db", "hello", 5);
-	cr_assert_eq(blx__snapshot_load(s.path, &saved_ctl, &image, NULL, &error), BLX_ECORRUPT);
+	cr_assert_eq(blx__snapshot_load(s.path, &saved_ctl, &image, NULL, &error),
+		BLX_ECORRUPT);
 	cr_assert_not_null(strstr(error.message, s.path));
 	cr_assert_not_null(strstr(error.message, "too short"));
 	saved_finish(&s);

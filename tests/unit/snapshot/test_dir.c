@@ -7,7 +7,7 @@
 
 Test(snapshot_dir, a_name_is_parsed_to_the_numbers_it_was_made_of)
 {
-	static const uint64_t numbers[] = { 0, 1, 10, UINT64_MAX };
+	static const uint64_t numbers[] = {0, 1, 10, UINT64_MAX};
 	size_t i;
 	size_t k;
 
@@ -44,7 +44,8 @@ Test(snapshot_dir, what_is_not_exactly_a_name_is_refused)
 	size_t i;
 
 	for (i = 0; i < sizeof names / sizeof names[0]; i++) {
-		cr_assert_not(blx__snapshot_name_parse(names[i], NULL, NULL), "%s", names[i]);
+		cr_assert_not(
+			blx__snapshot_name_parse(names[i], NULL, NULL), "%s", names[i]);
 	}
 }
 
@@ -67,7 +68,8 @@ Test(snapshot_dir, the_list_begins_with_the_newest_and_leaves_out_other_files)
 	make(&scratch, 100, 3);
 	scratch_write(&scratch, "identity", "x", 1);
 
-	cr_assert_eq(blx__snapshot_dir_list(&blx__files_posix, scratch.dir, &dir, NULL), 0);
+	cr_assert_eq(
+		blx__snapshot_dir_list(&blx__files_posix, scratch.dir, &dir, NULL), 0);
 
 	cr_assert_eq(dir.count, 3);
 	cr_assert_eq(dir.entries[0].index, 100);
@@ -84,8 +86,9 @@ Test(snapshot_dir, an_absent_directory_is_told)
 	struct blx__snapshot_dir dir;
 	blx_error error = BLX_ERROR_INIT;
 
-	cr_assert_eq(blx__snapshot_dir_list(&blx__files_posix, "/tmp/blx-no-such-dir", &dir,
-			     &error), BLX_ENOENT);
+	cr_assert_eq(blx__snapshot_dir_list(
+			     &blx__files_posix, "/tmp/blx-no-such-dir", &dir, &error),
+		BLX_ENOENT);
 }
 
 Test(snapshot_dir, clean_removes_leftovers_and_keeps_what_can_be_resumed)
@@ -127,7 +130,8 @@ Test(snapshot_dir, prune_keeps_the_newest)
 
 	cr_assert_eq(blx__snapshot_dir_prune(&blx__files_posix, scratch.dir, 2, NULL), 0);
 
-	cr_assert_eq(blx__snapshot_dir_list(&blx__files_posix, scratch.dir, &dir, NULL), 0);
+	cr_assert_eq(
+		blx__snapshot_dir_list(&blx__files_posix, scratch.dir, &dir, NULL), 0);
 	cr_assert_eq(dir.count, 2);
 	cr_assert_eq(dir.entries[0].index, 50);
 	cr_assert_eq(dir.entries[1].index, 40);

@@ -7,6 +7,7 @@
 #include "scratch.h"
 #include "base/mem.h"
 
+#include <stdio.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -60,8 +61,8 @@ static void faulty_close(struct blx__file *file)
 	blx__files_posix.ops->close(file);
 }
 
-static int faulty_write(struct blx__file *file, const void *data, size_t len, uint64_t offset,
-	blx_error *error)
+static int faulty_write(struct blx__file *file, const void *data, size_t len,
+	uint64_t offset, blx_error *error)
 {
 	return fails(file->files, error)
 		       ? code_of(file->files)
@@ -71,9 +72,9 @@ static int faulty_write(struct blx__file *file, const void *data, size_t len, ui
 static int faulty_read(struct blx__file *file, void *data, size_t len, uint64_t offset,
 	size_t *ret_len, blx_error *error)
 {
-	return fails(file->files, error)
-		       ? code_of(file->files)
-		       : blx__files_posix.ops->read(file, data, len, offset, ret_len, error);
+	return fails(file->files, error) ? code_of(file->files)
+					 : blx__files_posix.ops->read(file, data, len,
+						   offset, ret_len, error);
 }
 
 static int faulty_sync(struct blx__file *file, blx_error *error)
@@ -84,14 +85,16 @@ static int faulty_sync(struct blx__file *file, blx_error *error)
 
 static int faulty_truncate(struct blx__file *file, uint64_t size, blx_error *error)
 {
-	return fails(file->files, error) ? code_of(file->files)
-					 : blx__files_posix.ops->truncate(file, size, error);
+	return fails(file->files, error)
+		       ? code_of(file->files)
+		       : blx__files_posix.ops->truncate(file, size, error);
 }
 
 static int faulty_size(struct blx__file *file, uint64_t *ret_size, blx_error *error)
 {
-	return fails(file->files, error) ? code_of(file->files)
-					 : blx__files_posix.ops->size(file, ret_size, error);
+	return fails(file->files, error)
+		       ? code_of(file->files)
+		       : blx__files_posix.ops->size(file, ret_size, error);
 }
 
 static int faulty_rename(const struct blx__files *files, const char *from, const char *to,
@@ -102,16 +105,19 @@ static int faulty_rename(const struct blx__files *files, const char *from, const
 		       : blx__files_posix.ops->rename(&blx__files_posix, from, to, error);
 }
 
-static int faulty_remove(const struct blx__files *files, const char *path, blx_error *error)
+static int faulty_remove(
+	const struct blx__files *files, const char *path, blx_error *error)
 {
 	/* Removing works on a disk that is full or no longer writes data. */
 	return blx__files_posix.ops->remove(&blx__files_posix, path, error);
 }
 
-static int faulty_sync_dir(const struct blx__files *files, const char *path, blx_error *error)
+static int faulty_sync_dir(
+	const struct blx__files *files, const char *path, blx_error *error)
 {
-	return fails(files, error) ? code_of(files)
-				   : blx__files_posix.ops->sync_dir(&blx__files_posix, path, error);
+	return fails(files, error)
+		       ? code_of(files)
+		       : blx__files_posix.ops->sync_dir(&blx__files_posix, path, error);
 }
 
 static const struct blx__files_ops faulty_ops = {
@@ -130,13 +136,14 @@ static const struct blx__files_ops faulty_ops = {
 static void faulty_init(struct faulty *faulty, int calls, int code)
 {
 	*faulty = (struct faulty){
-		.files = { .ops = &faulty_ops, .impl = faulty },
+		.files = {.ops = &faulty_ops, .impl = faulty},
 		.calls_left = calls,
 		.code = code,
 	};
 }
 
-/* Writes to an empty directory with the k-th call failing, for each k until it succeeds. */
+/* Writes to an empty directory with the k-th call failing, for each k until it succeeds.
+ */
 static void write_with_each_call_failing(int code)
 {
 	struct saved s;
@@ -146,7 +153,7 @@ static void write_with_each_call_failing(int code)
 	saved_init(&s, images_regular(2000, 100));
 	for (calls = 0; rv != BLX_OK; calls++) {
 		struct faulty faulty;
-		struct blx__snapshot_ctl ctl = { .files = &faulty.files };
+		struct blx__snapshot_ctl ctl = {.files = &faulty.files};
 		blx_error error = BLX_ERROR_INIT;
 		bool was_last;
 
@@ -155,11 +162,13 @@ static void write_with_each_call_failing(int code)
 		rv = saved_write(&s, &ctl, NULL, &error);
 		/* Only the sync of the directory comes after the file has its name. */
 		was_last = rv == BLX_OK || scratch_has(&s.scratch, "image.db");
-		cr_assert(rv == BLX_OK || rv == code, "call %d: %d %s", calls, rv, error.message);
+		cr_assert(rv == BLX_OK || rv == code, "call %d: %d %s", calls, rv,
+			error.message);
 		if (was_last) {
 			cr_assert_eq(saved_load_and_compare(&s), 0);
 		}
-		cr_assert_eq(scratch_count(&s.scratch), was_last ? 1 : 0, "call %d", calls);
+		cr_assert_eq(
+			scratch_count(&s.scratch), was_last ? 1 : 0, "call %d", calls);
 	}
 	cr_assert_gt(calls, 20);
 	saved_finish(&s);
@@ -184,7 +193,7 @@ Test(faults, a_load_from_a_disk_that_fails_is_told_from_damage)
 	saved_init(&s, images_regular(2000, 100));
 	for (calls = 0; rv != BLX_OK; calls++) {
 		struct faulty faulty;
-		struct blx__snapshot_ctl ctl = { .files = &faulty.files };
+		struct blx__snapshot_ctl ctl = {.files = &faulty.files};
 		struct blx__image *image;
 
 		faulty_init(&faulty, calls, BLX_EIO);
@@ -201,7 +210,7 @@ Test(faults, a_load_from_a_disk_that_fails_is_told_from_damage)
 /* In a process of its own, in which no file may grow beyond a limit. */
 static int write_within(struct saved *s, const char *path, rlim_t limit)
 {
-	struct rlimit rlimit = { .rlim_cur = limit, .rlim_max = limit };
+	struct rlimit rlimit = {.rlim_cur = limit, .rlim_max = limit};
 	struct blx__snapshot_write_opts opts = {
 		.ctl = saved_ctl,
 		.path = path,
@@ -322,7 +331,8 @@ Test(faults, a_load_can_be_canceled_at_each_read)
 	saved_init(&s, images_regular(1000, 1000));
 	for (calls = 1; rv != BLX_OK; calls++) {
 		struct faulty faulty;
-		struct blx__snapshot_ctl ctl = { .files = &faulty.files, .cancel = &cancel };
+		struct blx__snapshot_ctl ctl = {
+			.files = &faulty.files, .cancel = &cancel};
 		struct blx__image *image;
 
 		faulty_init(&faulty, 1000000, BLX_EIO);

@@ -7,7 +7,7 @@
 static struct blx__snapshot_info sample_info(void)
 {
 	struct blx__snapshot_info info = {
-		.meta = { .index = 1234, .term = 7, .revision = 1200 },
+		.meta = {.index = 1234, .term = 7, .revision = 1200},
 		.hash = 0x1122334455667788,
 		.size = 81920,
 		.crc = 0xdeadbeef,
@@ -44,14 +44,15 @@ Test(manifest, comes_back_as_it_was_and_is_that_of_its_file)
 	cr_assert_eq(manifest.size, 81920);
 	cr_assert_eq(manifest.hash, 0x1122334455667788);
 	cr_assert_eq(manifest.crc, 0xdeadbeef);
-	cr_assert_str_eq(manifest.name, "snapshot-00000000000000001234-00000000000000000007.db");
+	cr_assert_str_eq(
+		manifest.name, "snapshot-00000000000000001234-00000000000000000007.db");
 	cr_assert_eq(blx__manifest_check(&manifest, &info, NULL), 0);
 	blx__buf_finish(&buf);
 }
 
 Test(manifest, does_not_look_like_compressed_data)
 {
-	static const uint8_t lz4[4] = { 0x04, 0x22, 0x4d, 0x18 };
+	static const uint8_t lz4[4] = {0x04, 0x22, 0x4d, 0x18};
 	struct blx__buf buf;
 
 	encode_sample(&buf);
@@ -86,7 +87,8 @@ Test(manifest, is_refused_when_cut_at_any_byte)
 	for (cut = 0; cut < buf.len; cut++) {
 		uint8_t *copy = blx__memdup(buf.data, cut);
 
-		cr_assert_eq(blx__manifest_decode(copy, cut, &manifest, NULL), BLX_ECORRUPT);
+		cr_assert_eq(
+			blx__manifest_decode(copy, cut, &manifest, NULL), BLX_ECORRUPT);
 		blx__free(copy);
 	}
 	blx__buf_finish(&buf);

@@ -7,6 +7,7 @@
 #include "scratch.h"
 #include "base/mem.h"
 
+#include <unistd.h>
 #include <sqlite3.h>
 #include <stdlib.h>
 
@@ -33,7 +34,7 @@ static void our_free(void *ptr, void *data)
 	free(ptr);
 }
 
-static const struct blx__allocator ours = { our_malloc, our_realloc, our_free, NULL };
+static const struct blx__allocator ours = {our_malloc, our_realloc, our_free, NULL};
 
 static sqlite3_mem_methods sqlites;
 

@@ -22,7 +22,7 @@ struct fixture {
 static void fixture_init(struct fixture *f)
 {
 	struct blx__rng rng;
-	struct blx__snapshot_info info = { .meta = { .index = 50, .term = 3 } };
+	struct blx__snapshot_info info = {.meta = {.index = 50, .term = 3}};
 	size_t i;
 
 	scratch_init(&f->scratch);
@@ -74,7 +74,8 @@ static struct blx__piece piece_at(struct fixture *f, uint64_t offset)
 	};
 
 	cr_assert_eq(blx__snapshot_read_piece(&blx__files_posix,
-			     scratch_path(&f->scratch, "source"), &piece, NULL), 0);
+			     scratch_path(&f->scratch, "source"), &piece, NULL),
+		0);
 	return piece;
 }
 
@@ -130,12 +131,13 @@ Test(pieces, the_last_one_is_shorter_and_there_is_none_behind_it)
 Test(pieces, of_a_file_that_is_gone_are_told_so)
 {
 	struct fixture f;
-	struct blx__piece piece = { .len = 10 };
+	struct blx__piece piece = {.len = 10};
 
 	fixture_init(&f);
 	piece.data = f.buf;
 	cr_assert_eq(blx__snapshot_read_piece(&blx__files_posix,
-			     scratch_path(&f.scratch, "gone"), &piece, NULL), BLX_ENOENT);
+			     scratch_path(&f.scratch, "gone"), &piece, NULL),
+		BLX_ENOENT);
 	fixture_finish(&f);
 }
 
@@ -256,7 +258,8 @@ Test(pieces, resuming_can_be_canceled)
 {
 	struct fixture f;
 	atomic_bool cancel = true;
-	struct blx__snapshot_recv_opts opts = { .files = &blx__files_posix, .cancel = &cancel };
+	struct blx__snapshot_recv_opts opts = {
+		.files = &blx__files_posix, .cancel = &cancel};
 
 	fixture_init(&f);
 	opts.dir = f.scratch.dir;

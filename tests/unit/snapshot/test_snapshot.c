@@ -9,6 +9,7 @@
 #include "snapshot/manifest.h"
 #include "snapshot/pieces.h"
 
+#include <stdio.h>
 #include <sqlite3.h>
 #include <sys/stat.h>
 
@@ -154,18 +155,18 @@ static void query(const char *path, const char *sql, char *ret_text, size_t size
 Test(snapshot, a_person_can_read_it_with_sqlite)
 {
 	static const char *const expect[][2] = {
-		{ "SELECT value FROM kv WHERE path='/a/b'", "{\"n\": 5}" },
-		{ "SELECT json_extract(value, '$.n') FROM kv WHERE path='/a/b'", "5" },
-		{ "SELECT typeof(value) FROM kv WHERE path='/bin'", "blob" },
-		{ "SELECT typeof(value) FROM kv WHERE path='/nul'", "blob" },
-		{ "SELECT hex(value) FROM kv WHERE path='/nul'", "610062" },
-		{ "SELECT length(value) FROM kv WHERE path='/empty'", "0" },
-		{ "SELECT group_concat(name) FROM member WHERE role='voter'", "a" },
-		{ "SELECT count(*) FROM session", "2" },
-		{ "SELECT value FROM meta WHERE key='format'", "1" },
-		{ "SELECT value FROM meta WHERE key='product'", "blixard test" },
-		{ "SELECT length(value) FROM meta WHERE key='cluster_id'", "32" },
-		{ "PRAGMA integrity_check", "ok" },
+		{"SELECT value FROM kv WHERE path='/a/b'", "{\"n\": 5}"},
+		{"SELECT json_extract(value, '$.n') FROM kv WHERE path='/a/b'", "5"},
+		{"SELECT typeof(value) FROM kv WHERE path='/bin'", "blob"},
+		{"SELECT typeof(value) FROM kv WHERE path='/nul'", "blob"},
+		{"SELECT hex(value) FROM kv WHERE path='/nul'", "610062"},
+		{"SELECT length(value) FROM kv WHERE path='/empty'", "0"},
+		{"SELECT group_concat(name) FROM member WHERE role='voter'", "a"},
+		{"SELECT count(*) FROM session", "2"},
+		{"SELECT value FROM meta WHERE key='format'", "1"},
+		{"SELECT value FROM meta WHERE key='product'", "blixard test"},
+		{"SELECT length(value) FROM meta WHERE key='cluster_id'", "32"},
+		{"PRAGMA integrity_check", "ok"},
 	};
 	struct saved s;
 	char text[256];
@@ -182,8 +183,8 @@ Test(snapshot, a_person_can_read_it_with_sqlite)
 Test(snapshot, malformed_options_are_refused)
 {
 	struct saved s;
-	struct blx__snapshot_member member = { 1, "name", "\xff", "voter" };
-	struct blx__snapshot_write_opts opts = { .ctl = saved_ctl };
+	struct blx__snapshot_member member = {1, "name", "\xff", "voter"};
+	struct blx__snapshot_write_opts opts = {.ctl = saved_ctl};
 	char long_text[BLX__SNAPSHOT_TEXT_MAX + 2];
 
 	saved_init(&s, images_small());
