@@ -57,13 +57,16 @@ enum blx__guard_cure {
 	BLX__CURE_CANDIDACY = 1 << 15,  /* elections with entries that are not on disk */
 	BLX__CURE_TRANSFEREE = 1 << 16, /* two votes in one term */
 	BLX__CURE_NON_VOTER = 1 << 17,  /* a member that is to vote does not know it yet */
+	BLX__CURE_PRE_VOTE = 1 << 22,   /* a candidate is not told that its term is old */
 	/* guard_send.c */
 	BLX__CURE_SEND = 1 << 18,       /* a send that fails frees twice */
 	BLX__CURE_TRANSFER = 1 << 19,   /* a transfer's memory is used after its callback */
 	/* guard_check.c */
 	BLX__CURE_CHECK = 1 << 20,      /* libraft's own assertions are compiled out */
+	/* guard_load.c */
+	BLX__CURE_BATCH = 1 << 21,      /* loaded entries are freed while they are sent */
 
-	BLX__CURE_ALL = (1 << 21) - 1
+	BLX__CURE_ALL = (1 << 23) - 1
 };
 
 struct blx__guard_opts {

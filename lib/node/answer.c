@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a member answers from its own replica. */
+#include "base/mem.h"
+#include "node/impl.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void answer_body(struct blx__request *request, int code, const struct blx__buf *body)
+{
+	struct blx__response response = { .code = code };
+
+	if (!blx__buf_ok(body)) {
+		blx__request_fail(request, BLX_ENOMEM, "out of memory");
+		return;
+	}
+	response.body = body->data;
+	response.body_len = body->len;
+	blx__request_finish(request, &response);
+}
+
+/* Waits in APPLYING until the replica has the revision; false: it has it now. */
+static bool waits_for_revision(struct blx__request *request, uint64_t revision)
+{
+	struct blx__node *node = request->node;
+
+	if (revision <= blx__machine_revision(node->machine)) {
+		return false;
+	}
+	if (request->state != BLX__REQUEST_APPLYING) {
+		request->index = 0;
+		blx__request_move(request, BLX__REQUEST_APPLYING, &node->applying);
+	}
+	return true;
+}
+
+static void answer_get(struct blx__request *request)
+{
+	struct blx__node *node = request->node;
+	struct blx__reader reader = blx__reader_of(request->body, request->body_len);
+	struct blx__got got = { 0 };
+	struct blx__item *item = NULL;
+	struct blx__buf body;
+	uint64_t min_revision;
+	const uint8_t *key;
+	size_t key_len;
+	int rv;
+
+	(void)blx__get_u8(&reader);
+	min_revision = blx__get_u64(&reader);
+	key = blx__get_bytes(&reader, BLX__KEY_LEN_MAX, &key_len);
+	if (!blx__reader_done(&reader)) {
+		blx__request_fail(request, BLX_EPROTO, "get: the request is malformed");
+		return;
+	}
+	if (waits_for_revision(request, min_revision)) {
+		return;
+	}
+	rv = blx__machine_get(node->machine, key, key_len, &item, &got.revision);
+	got.age_ms = blx__node_leader_age_ms(node);
+	if (rv == 0) {
+		got.create_revision = item->create_revision;
+		got.mod_revision = item->mod_revision;
+		got.version = item->version;
+		got.value = blx__item_value(item);
+		got.value_len = blx__item_value_len(item);
+	}
+	blx__buf_init(&body);
+	blx__got_put(&body, &got);
+	answer_body(request, rv, &body);
+	blx__buf_finish(&body);
+	if (item != NULL) {
+		blx__item_unref(item);
+	}
+}
+
+static void answer_barrier(struct blx__request *request)
+{
+	struct blx__reader reader = blx__reader_of(request->body, request->body_len);
+	uint64_t min_revision = blx__get_u64(&reader);
+	struct blx__buf body;
+
+	if (!blx__reader_done(&reader)) {
+		blx__request_fail(request, BLX_EPROTO, "barrier: the request is malformed");
+		return;
+	}
+	if (waits_for_revision(request, min_revision)) {
+		return;
+	}
+	blx__buf_init(&body);
+	answer_body(request, 0, &body);
+	blx__buf_finish(&body);
+}
+
+static void answer_read_index(struct blx__request *request)
+{
+	struct blx__buf body;
+
+	blx__buf_init(&body);
+	blx__put_u64(&body, request->index);
+	answer_body(request, 0, &body);
+	blx__buf_finish(&body);
+}
+
+static void answer_status(struct blx__request *request)
+{
+	char *text = blx__node_status_text(request->node);
+	struct blx__response response = { .code = 0 };
+
+	if (text == NULL) {
+		blx__request_fail(request, BLX_ENOMEM, "out of memory");
+		return;
+	}
+	response.body = (const uint8_t *)text;
+	response.body_len = strlen(text);
+	blx__request_finish(request, &response);
+	free(text);
+}
+
+void blx__node_answer_local(struct blx__node *node, struct blx__request *request)
+{
+	switch (request->op) {
+	case BLX__OP_GET:
+		answer_get(request);
+		break;
+	case BLX__OP_LIST:
+		blx__lists_answer(&node->lists, request);
+		break;
+	case BLX__OP_BARRIER:
+		answer_barrier(request);
+		break;
+	case BLX__OP_READ_INDEX:
+		answer_read_index(request);
+		break;
+	case BLX__OP_STATUS:
+		answer_status(request);
+		break;
+	case BLX__OP_SNAP_MAKE:
+	case BLX__OP_SNAP_PIECE:
+	case BLX__OP_IMAGE_PIECE:
+		blx__images_add(&node->images, request);
+		break;
+	default:
+		blx__request_fail(request, BLX_ENOSYS, "request %u is not known here",
+			(unsigned)request->op);
+		break;
+	}
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "node/forward.h"
+
+#include "base/assert.h"
+#include "base/mem.h"
+#include "node/impl.h"
+
+/* Outlives its request when that ends first. */
+struct forward {
+	struct blx__request *request; /* borrowed; NULL: ended */
+};
+
+static void on_answer(int code, const struct blx__response *response, void *data)
+{
+	struct forward *forward = data;
+	struct blx__request *request = forward->request;
+	struct blx__node *node;
+
+	blx__free(forward);
+	if (request == NULL) {
+		return;
+	}
+	INVARIANT(request->state == BLX__REQUEST_FORWARDED);
+	node = request->node;
+	request->place = NULL;
+	if (code == 0 && response->code != BLX_ENOTLEADER) {
+		blx__request_finish(request, response);
+		return;
+	}
+	/* No longer the leader, or the connection is gone: with the next one. */
+	blx__request_move(request, BLX__REQUEST_WAITING, &node->waiting);
+}
+
+void blx__forward_begin(struct blx__node *node, struct blx__request *request, raft_id leader)
+{
+	struct blx__call_head head = {
+		.op = request->op,
+		.flags = BLX__CALL_FORWARDED,
+		.timeout_ms = blx__request_left_ms(request),
+	};
+	struct forward *forward = blx__malloc(sizeof *forward);
+
+	if (forward == NULL) {
+		blx__request_fail(request, BLX_ENOMEM, "out of memory");
+		return;
+	}
+	forward->request = request;
+	if (blx__peers_call(node->peers, leader, &head, request->body, request->body_len,
+		    on_answer, forward) != 0) {
+		blx__free(forward);
+		blx__request_move(request, BLX__REQUEST_WAITING, &node->waiting);
+		return;
+	}
+	request->maybe_applied = true;
+	node->counters.forwarded++;
+	blx__request_move(request, BLX__REQUEST_FORWARDED, &node->forwarded);
+	request->place = forward;
+}
+
+void blx__forward_forget(struct blx__request *request)
+{
+	struct forward *forward = request->place;
+
+	if (forward != NULL) {
+		forward->request = NULL;
+		request->place = NULL;
+	}
+}

@@ -1,0 +1,661 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "node/peers.h"
+
+#include "base/assert.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Dialling anew: at once after a loss, then at longer and longer intervals. */
+#define REDIAL_MIN_MS 50
+#define REDIAL_MAX_MS 1000
+
+/* How long the one with the smaller id waits for the other to dial. */
+#define PATIENCE_MS 400
+
+struct peer {
+	struct blx__list link;
+	struct blx__peers *peers;
+	uint64_t id;
+	uint64_t instance; /* of its data directory as first seen; 0: not yet */
+	char name[BLX__NAME_LEN_MAX + 1];
+	char address[BLX__ADDRESS_LEN_MAX + 1]; /* empty: not known */
+	bool is_member;         /* of the configuration; else only let in */
+	struct blx__conn *conn; /* open; NULL: not connected */
+	struct blx__conn *dial; /* of ours, under way */
+	struct blx__timer timer;
+	uint32_t backoff_ms;
+	uint64_t heard_ns;
+	struct blx__list calls;
+};
+
+struct call {
+	struct blx__list link;
+	struct peer *peer;
+	struct blx__timer timer;
+	uint64_t id;
+	blx__peer_call_cb cb;
+	void *data;
+};
+
+struct blx__peers {
+	struct blx__peers_opts opts;
+	struct blx__list list; /* struct peer */
+	uint64_t call_id;
+	unsigned conns; /* of ours that are not gone */
+	bool held;
+	bool closing;
+	void (*closed_cb)(void *data);
+	void *closed_data;
+	struct blx__post closed_post;
+	struct blx__post ended_post;
+	struct blx__list ended; /* struct call: connection lost, to be told */
+};
+
+static struct peer *peer_of(struct blx__list *link)
+{
+	return blx__container_of(link, struct peer, link);
+}
+
+static struct peer *find(const struct blx__peers *peers, uint64_t id)
+{
+	struct blx__list *link;
+
+	blx__list_foreach (link, &peers->list) {
+		if (peer_of(link)->id == id) {
+			return peer_of(link);
+		}
+	}
+	return NULL;
+}
+
+static void own_hello(const struct blx__peers *peers, struct blx__hello *ret_hello)
+{
+	const struct blx__identity *identity = peers->opts.identity;
+
+	*ret_hello = (struct blx__hello){.major = BLX__HELLO_MAJOR,
+		.minor = BLX__HELLO_MINOR,
+		.role = BLX__ROLE_MEMBER,
+		.id = identity->id,
+		.instance = identity->instance,
+		.incarnation = peers->opts.incarnation,
+		.time_ms = peers->opts.cbs->time_ms(peers->opts.data)};
+	memcpy(ret_hello->cluster_id, identity->cluster_id, sizeof ret_hello->cluster_id);
+	(void)snprintf(ret_hello->name, sizeof ret_hello->name, "%s", identity->name);
+}
+
+/* ---- calls --------------------------------------------------------------------- */
+
+static void on_ended_post(struct blx__post *post)
+{
+	struct blx__peers *peers = post->data;
+	struct blx__list due;
+	struct blx__list *link;
+
+	blx__list_init(&due);
+	blx__list_splice(&due, &peers->ended);
+	while ((link = blx__list_pop_front(&due)) != NULL) {
+		struct call *call = blx__container_of(link, struct call, link);
+
+		call->cb(peers->closing ? BLX_ECANCELED : BLX_ECONNECT, NULL, call->data);
+		blx__free(call);
+	}
+}
+
+/* Their connection is lost; they are told outside of what lost it. */
+static void calls_end(struct peer *peer)
+{
+	struct blx__list *link;
+
+	blx__list_foreach (link, &peer->calls) {
+		blx__timer_stop(peer->peers->opts.env,
+			&blx__container_of(link, struct call, link)->timer);
+	}
+	if (!blx__list_empty(&peer->calls)) {
+		blx__list_splice(&peer->peers->ended, &peer->calls);
+		blx__env_post(peer->peers->opts.env, &peer->peers->ended_post);
+	}
+}
+
+static void on_call_late(struct blx__timer *timer)
+{
+	struct call *call = timer->data;
+
+	blx__list_remove(&call->link);
+	call->cb(BLX_ETIMEOUT, NULL, call->data);
+	blx__free(call);
+}
+
+static void on_reply(struct peer *peer, const struct blx__frame *frame)
+{
+	struct blx__response response;
+	struct blx__list *link;
+	struct call *call = NULL;
+	int rv;
+
+	blx__list_foreach (link, &peer->calls) {
+		if (blx__container_of(link, struct call, link)->id == frame->id) {
+			call = blx__container_of(link, struct call, link);
+			break;
+		}
+	}
+	if (call == NULL) {
+		return; /* it came too late */
+	}
+	blx__list_remove(&call->link);
+	blx__timer_stop(peer->peers->opts.env, &call->timer);
+	rv = blx__response_get(frame->payload, frame->len, &response);
+	call->cb(rv, rv == 0 ? &response : NULL, call->data);
+	blx__free(call);
+}
+
+int blx__peers_call(struct blx__peers *peers, uint64_t id,
+	const struct blx__call_head *head, const void *body, size_t len,
+	blx__peer_call_cb cb, void *data)
+{
+	struct peer *peer = find(peers, id);
+	struct call *call;
+	struct blx__buf bytes;
+	int rv;
+
+	if (peer == NULL || peer->conn == NULL) {
+		return BLX_ECONNECT;
+	}
+	call = blx__calloc(1, sizeof *call);
+	if (call == NULL) {
+		return BLX_ENOMEM;
+	}
+	*call = (struct call){
+		.peer = peer, .id = ++peers->call_id, .cb = cb, .data = data};
+	blx__timer_init(&call->timer, on_call_late, call);
+	blx__buf_init(&bytes);
+	blx__call_head_put(&bytes, head);
+	rv = !blx__buf_ok(&bytes) || blx__timer_start_ms(peers->opts.env, &call->timer,
+					     head->timeout_ms) != 0
+		     ? BLX_ENOMEM
+		     : blx__conn_send2(peer->conn, BLX__KIND_CALL, call->id, bytes.data,
+			       bytes.len, body, len);
+	blx__buf_finish(&bytes);
+	if (rv != 0) {
+		blx__timer_stop(peers->opts.env, &call->timer);
+		blx__free(call);
+		return rv;
+	}
+	blx__list_push_back(&peer->calls, &call->link);
+	return 0;
+}
+
+/* ---- connections ------------------------------------------------------------------- */
+
+static void dial_later(struct peer *peer, uint32_t delay_ms)
+{
+	struct blx__peers *peers = peer->peers;
+
+	if (!peers->closing && peer->is_member && peer->conn == NULL &&
+		peer->dial == NULL) {
+		/* Without memory for the timer the next change of the configuration
+		 * dials. */
+		(void)blx__timer_start_ms(peers->opts.env, &peer->timer, delay_ms);
+	}
+}
+
+static void dial_again(struct peer *peer)
+{
+	struct blx__peers *peers = peer->peers;
+	uint32_t jitter =
+		(uint32_t)(blx__random_u64(peers->opts.env) % (peer->backoff_ms + 1));
+
+	dial_later(peer, peer->backoff_ms / 2 + jitter +
+				 (peers->opts.identity->id < peer->id ? PATIENCE_MS : 0));
+	peer->backoff_ms = peer->backoff_ms * 2 > REDIAL_MAX_MS ? REDIAL_MAX_MS
+								: peer->backoff_ms * 2;
+}
+
+static void closed_check(struct blx__peers *peers)
+{
+	if (peers->closing && peers->conns == 0) {
+		blx__env_post(peers->opts.env, &peers->closed_post);
+	}
+}
+
+static void on_closed_post(struct blx__post *post)
+{
+	struct blx__peers *peers = post->data;
+
+	on_ended_post(&peers->ended_post);
+	peers->closed_cb(peers->closed_data);
+}
+
+/* One that is nobody's any more: only counted until it is gone. */
+static void on_dropped_close(struct blx__conn *conn, const blx_error *why, void *data)
+{
+	struct blx__peers *peers = data;
+
+	(void)conn;
+	(void)why;
+	peers->conns--;
+	closed_check(peers);
+}
+
+static void on_dropped_frame(
+	struct blx__conn *conn, const struct blx__frame *frame, void *data)
+{
+	(void)conn;
+	(void)frame;
+	(void)data;
+}
+
+static void on_dropped_open(
+	struct blx__conn *conn, const struct blx__hello *hello, void *data)
+{
+	(void)hello;
+	(void)data;
+	blx__conn_close(conn);
+}
+
+static const struct blx__conn_cbs dropped_cbs = {
+	.on_hello = on_dropped_open,
+	.on_open = on_dropped_open,
+	.on_frame = on_dropped_frame,
+	.on_close = on_dropped_close,
+};
+
+static void drop(struct blx__peers *peers, struct blx__conn **conn)
+{
+	if (*conn != NULL) {
+		blx__conn_set_cbs(*conn, &dropped_cbs, peers);
+		blx__conn_close(*conn);
+		*conn = NULL;
+	}
+}
+
+static void link_lost(struct peer *peer)
+{
+	struct blx__peers *peers = peer->peers;
+
+	peer->conn = NULL;
+	calls_end(peer);
+	peers->opts.cbs->on_link(peer->id, false, peers->opts.data);
+}
+
+static void on_conn_frame(
+	struct blx__conn *conn, const struct blx__frame *frame, void *data)
+{
+	struct peer *peer = data;
+	struct blx__peers *peers = peer->peers;
+
+	(void)conn;
+	peer->heard_ns = blx__mono_ns(peers->opts.env);
+	if (frame->kind == BLX__KIND_REPLY) {
+		on_reply(peer, frame);
+	} else {
+		peers->opts.cbs->on_frame(peer->id, frame, peers->opts.data);
+	}
+}
+
+static void on_conn_close(struct blx__conn *conn, const blx_error *why, void *data)
+{
+	struct peer *peer = data;
+	struct blx__peers *peers = peer->peers;
+	bool was_open = peer->conn == conn;
+
+	peers->conns--;
+	if (!was_open && why->code != BLX_ECANCELED) {
+		blx__log(BLX__LOG_DEBUG, "peers", "%s: dial %s: %s",
+			peers->opts.identity->name, peer->name, why->message);
+	}
+	if (peer->dial == conn) {
+		peer->dial = NULL;
+	}
+	if (was_open) {
+		link_lost(peer);
+	}
+	dial_again(peer);
+	closed_check(peers);
+}
+
+static int instance_check(
+	struct peer *peer, const struct blx__hello *hello, blx_error *error)
+{
+	if (peer->instance != 0 && peer->instance != hello->instance) {
+		return blx__error_set(error, BLX_EPERM,
+			"%s has another data directory than before: a member that lost "
+			"its disk must "
+			"be removed and join anew under an empty directory",
+			hello->name);
+	}
+	return 0;
+}
+
+static void on_conn_open(
+	struct blx__conn *conn, const struct blx__hello *hello, void *data);
+
+static const struct blx__conn_cbs conn_cbs = {
+	.on_open = on_conn_open,
+	.on_frame = on_conn_frame,
+	.on_close = on_conn_close,
+};
+
+/* The connection is the peer's from now on; one that there was gives way. */
+static void link_made(
+	struct peer *peer, struct blx__conn *conn, const struct blx__hello *hello)
+{
+	struct blx__peers *peers = peer->peers;
+	struct blx__conn *old = peer->conn;
+
+	peer->instance = hello->instance;
+	if (old != NULL) {
+		link_lost(peer);
+		drop(peers, &old);
+	}
+	peer->conn = conn;
+	peer->backoff_ms = REDIAL_MIN_MS;
+	peer->heard_ns = blx__mono_ns(peers->opts.env);
+	blx__timer_stop(peers->opts.env, &peer->timer);
+	blx__conn_hold(conn, peers->held);
+	peers->opts.cbs->on_link(peer->id, true, peers->opts.data);
+}
+
+static void on_conn_open(
+	struct blx__conn *conn, const struct blx__hello *hello, void *data)
+{
+	struct peer *peer = data;
+	struct blx__peers *peers = peer->peers;
+	blx_error why = BLX_ERROR_INIT;
+
+	if (memcmp(hello->cluster_id, peers->opts.identity->cluster_id,
+		    sizeof hello->cluster_id) != 0 ||
+		hello->role != BLX__ROLE_MEMBER || hello->id != peer->id) {
+		blx__log(BLX__LOG_WARN, "peers",
+			"%s: at %s answers %s, not member %s of this cluster",
+			peers->opts.identity->name, peer->address, hello->name,
+			peer->name);
+		blx__conn_close(conn);
+		return;
+	}
+	if (instance_check(peer, hello, &why) != 0) {
+		blx__log(BLX__LOG_WARN, "peers", "%s: %s", peers->opts.identity->name,
+			why.message);
+		blx__conn_close(conn);
+		return;
+	}
+	if (peer->conn != NULL && peer->id > peers->opts.identity->id) {
+		blx__conn_close(conn); /* the other's dialling counts */
+		return;
+	}
+	peer->dial = NULL;
+	link_made(peer, conn, hello);
+}
+
+static void on_dial_timer(struct blx__timer *timer)
+{
+	struct peer *peer = timer->data;
+	struct blx__peers *peers = peer->peers;
+	struct blx__hello hello;
+	blx_error error = BLX_ERROR_INIT;
+
+	if (peer->conn != NULL || peer->dial != NULL || peers->closing ||
+		peer->address[0] == '\0') {
+		return;
+	}
+	own_hello(peers, &hello);
+	if (blx__conn_connect(peers->opts.env, peer->address, &hello, &conn_cbs, peer,
+		    &peer->dial, &error) != 0) {
+		blx__log(BLX__LOG_WARN, "peers", "%s: %s", peers->opts.identity->name,
+			error.message);
+		dial_again(peer);
+		return;
+	}
+	peers->conns++;
+}
+
+/* ---- who they are
+ * ----------------------------------------------------------------------- */
+
+static struct peer *peer_create(struct blx__peers *peers, uint64_t id)
+{
+	struct peer *peer = blx__calloc(1, sizeof *peer);
+
+	if (peer == NULL) {
+		return NULL;
+	}
+	peer->peers = peers;
+	peer->id = id;
+	peer->backoff_ms = REDIAL_MIN_MS;
+	blx__list_init(&peer->calls);
+	blx__timer_init(&peer->timer, on_dial_timer, peer);
+	blx__list_push_back(&peers->list, &peer->link);
+	return peer;
+}
+
+static void peer_destroy(struct peer *peer)
+{
+	struct blx__peers *peers = peer->peers;
+	struct blx__conn *conn = peer->conn;
+
+	blx__timer_stop(peers->opts.env, &peer->timer);
+	if (conn != NULL) {
+		link_lost(peer);
+		drop(peers, &conn);
+	}
+	drop(peers, &peer->dial);
+	blx__list_remove(&peer->link);
+	blx__free(peer);
+}
+
+static void configure_one(struct blx__peers *peers, const struct raft_server *server)
+{
+	struct peer *peer = find(peers, server->id);
+	bool fresh = peer == NULL;
+
+	if (server->id == peers->opts.identity->id) {
+		return;
+	}
+	if (fresh) {
+		peer = peer_create(peers, server->id);
+		if (peer == NULL) {
+			return; /* the next look at the configuration finds it missing */
+		}
+	}
+	if (blx__server_address_split(server->address, peer->name, peer->address) != 0) {
+		peer->address[0] = '\0';
+	}
+	if (!peer->is_member) {
+		peer->is_member = true;
+		dial_later(peer, peers->opts.identity->id > peer->id ? 0 : PATIENCE_MS);
+	}
+}
+
+void blx__peers_configure(struct blx__peers *peers, const struct raft_configuration *conf)
+{
+	struct blx__list *link;
+	struct blx__list *tmp;
+	unsigned i;
+
+	blx__list_foreach_safe (link, tmp, &peers->list) {
+		bool found = false;
+
+		for (i = 0; i < conf->n; i++) {
+			found = found || conf->servers[i].id == peer_of(link)->id;
+		}
+		if (!found && conf->n > 0) {
+			peer_destroy(peer_of(link));
+		}
+	}
+	for (i = 0; i < conf->n; i++) {
+		configure_one(peers, &conf->servers[i]);
+	}
+}
+
+static bool knows_nobody(const struct blx__peers *peers)
+{
+	struct blx__list *link;
+
+	blx__list_foreach (link, &peers->list) {
+		if (peer_of(link)->is_member) {
+			return false;
+		}
+	}
+	return true;
+}
+
+int blx__peers_admit(
+	struct blx__peers *peers, const struct blx__hello *hello, blx_error *refusal)
+{
+	const struct blx__identity *own = peers->opts.identity;
+	char theirs[BLX__CLUSTER_ID_TEXT];
+	char ours[BLX__CLUSTER_ID_TEXT];
+	struct peer *peer;
+
+	if (memcmp(hello->cluster_id, own->cluster_id, sizeof own->cluster_id) != 0) {
+		blx__cluster_id_text(hello->cluster_id, theirs);
+		blx__cluster_id_text(own->cluster_id, ours);
+		return blx__error_set(refusal, BLX_ECLUSTER,
+			"%s is of cluster %s, this is %s of cluster %s", hello->name,
+			theirs, own->name, ours);
+	}
+	if (hello->id == own->id) {
+		return blx__error_set(refusal, BLX_EPERM, "%s has the id of %s",
+			hello->name, own->name);
+	}
+	peer = find(peers, hello->id);
+	if ((peer == NULL || !peer->is_member) && !knows_nobody(peers)) {
+		return blx__error_set(refusal, BLX_ENOTMEMBER,
+			"%s does not know %s as a member of the cluster", own->name,
+			hello->name);
+	}
+	if (peer != NULL && peer->conn != NULL && peer->id < own->id) {
+		return blx__error_set(
+			refusal, BLX_EBUSY, "%s is connected already", hello->name);
+	}
+	return peer != NULL ? instance_check(peer, hello, refusal) : 0;
+}
+
+void blx__peers_adopt(
+	struct blx__peers *peers, struct blx__conn *conn, const struct blx__hello *hello)
+{
+	struct peer *peer = find(peers, hello->id);
+
+	peers->conns++;
+	if (peer == NULL) {
+		peer = peer_create(peers, hello->id);
+	}
+	if (peer == NULL) {
+		blx__conn_set_cbs(conn, &dropped_cbs, peers);
+		blx__conn_close(conn);
+		return;
+	}
+	if (peer->name[0] == '\0') {
+		(void)snprintf(peer->name, sizeof peer->name, "%s", hello->name);
+	}
+	blx__conn_set_cbs(conn, &conn_cbs, peer);
+	link_made(peer, conn, hello);
+}
+
+/* ---- the whole
+ * ----------------------------------------------------------------------------- */
+
+int blx__peers_create(const struct blx__peers_opts *opts, struct blx__peers **ret_peers)
+{
+	struct blx__peers *peers = blx__calloc(1, sizeof *peers);
+
+	if (peers == NULL) {
+		return BLX_ENOMEM;
+	}
+	peers->opts = *opts;
+	blx__list_init(&peers->list);
+	blx__list_init(&peers->ended);
+	blx__post_init(&peers->ended_post, on_ended_post, peers);
+	blx__post_init(&peers->closed_post, on_closed_post, peers);
+	*ret_peers = peers;
+	return 0;
+}
+
+void blx__peers_close(struct blx__peers *peers, void (*cb)(void *data), void *data)
+{
+	struct blx__list *link;
+	struct blx__list *tmp;
+
+	peers->closing = true;
+	peers->closed_cb = cb;
+	peers->closed_data = data;
+	blx__list_foreach_safe (link, tmp, &peers->list) {
+		peer_destroy(peer_of(link));
+	}
+	closed_check(peers);
+}
+
+void blx__peers_destroy(struct blx__peers *peers)
+{
+	if (peers == NULL) {
+		return;
+	}
+	while (!blx__list_empty(&peers->list)) {
+		peer_destroy(peer_of(
+			peers->list.next)); /* never begun: nothing is connected */
+	}
+	blx__free(peers);
+}
+
+bool blx__peers_connected(const struct blx__peers *peers, uint64_t id)
+{
+	const struct peer *peer = find(peers, id);
+
+	return peer != NULL && peer->conn != NULL;
+}
+
+uint64_t blx__peers_heard_ns(const struct blx__peers *peers, uint64_t id)
+{
+	const struct peer *peer = find(peers, id);
+
+	return peer != NULL ? peer->heard_ns : 0;
+}
+
+int blx__peers_send(struct blx__peers *peers, uint64_t id, uint16_t kind,
+	const void *payload, size_t len)
+{
+	struct peer *peer = find(peers, id);
+
+	if (peer == NULL || peer->conn == NULL) {
+		return BLX_ECONNECT;
+	}
+	return blx__conn_send2(peer->conn, kind, 0, payload, len, NULL, 0);
+}
+
+int blx__peers_reply(struct blx__peers *peers, uint64_t id, uint64_t call_id,
+	const struct blx__response *response)
+{
+	struct peer *peer = find(peers, id);
+	struct blx__buf bytes;
+	int rv;
+
+	if (peer == NULL || peer->conn == NULL) {
+		return BLX_ECONNECT;
+	}
+	blx__buf_init(&bytes);
+	blx__response_put(&bytes, response);
+	rv = blx__buf_ok(&bytes) ? blx__conn_send2(peer->conn, BLX__KIND_REPLY, call_id,
+					   bytes.data, bytes.len, NULL, 0)
+				 : BLX_ENOMEM;
+	blx__buf_finish(&bytes);
+	return rv;
+}
+
+void blx__peers_hold(struct blx__peers *peers, bool hold)
+{
+	struct blx__list *link;
+
+	if (peers == NULL || peers->held == hold) {
+		return;
+	}
+	peers->held = hold;
+	blx__list_foreach (link, &peers->list) {
+		if (peer_of(link)->conn != NULL) {
+			blx__conn_hold(peer_of(link)->conn, hold);
+		}
+	}
+}
