@@ -9,14 +9,14 @@
 
 void blx__wal_group_init(struct blx__wal_group *group)
 {
-	*group = (struct blx__wal_group){ .first = 1, .next = 1 };
+	*group = (struct blx__wal_group){.first = 1, .next = 1};
 }
 
 void blx__wal_group_finish(struct blx__wal_group *group)
 {
 	blx__free(group->meta);
 	blx__free(group->runs);
-	*group = (struct blx__wal_group){ 0 };
+	*group = (struct blx__wal_group){0};
 }
 
 int blx__wal_group_append(struct blx__wal_group *group, uint64_t index, uint64_t seq)
@@ -38,7 +38,7 @@ int blx__wal_group_append(struct blx__wal_group *group, uint64_t index, uint64_t
 			group->runs_cap = cap;
 		}
 		INVARIANT(count == 0 || group->runs[count - 1].seq < seq);
-		group->runs[count] = (struct blx__wal_run){ .index = index, .seq = seq };
+		group->runs[count] = (struct blx__wal_run){.index = index, .seq = seq};
 		group->runs_count = count + 1;
 	}
 	group->next = index + 1;
@@ -49,7 +49,8 @@ void blx__wal_group_truncate(struct blx__wal_group *group, uint64_t index)
 {
 	PRE(index <= group->next);
 
-	while (group->runs_count > 0 && group->runs[group->runs_count - 1].index >= index) {
+	while (group->runs_count > 0 &&
+		group->runs[group->runs_count - 1].index >= index) {
 		group->runs_count--;
 	}
 	group->next = index;
@@ -69,7 +70,8 @@ static void trim_runs(struct blx__wal_group *group)
 {
 	size_t gone = 0;
 
-	while (gone + 1 < group->runs_count && group->runs[gone + 1].index <= group->first) {
+	while (gone + 1 < group->runs_count &&
+		group->runs[gone + 1].index <= group->first) {
 		gone++;
 	}
 	if (group->first >= group->next) {
@@ -77,12 +79,13 @@ static void trim_runs(struct blx__wal_group *group)
 	}
 	if (gone > 0) {
 		group->runs_count -= gone;
-		memmove(group->runs, group->runs + gone, group->runs_count * sizeof *group->runs);
+		memmove(group->runs, group->runs + gone,
+			group->runs_count * sizeof *group->runs);
 	}
 }
 
-int blx__wal_group_snapshot(struct blx__wal_group *group,
-	const struct blx__wal_snapshot *snapshot)
+int blx__wal_group_snapshot(
+	struct blx__wal_group *group, const struct blx__wal_snapshot *snapshot)
 {
 	void *meta = blx__memdup(snapshot->meta, snapshot->meta_len);
 
@@ -128,15 +131,17 @@ void blx__wal_group_checkpoint_put(const struct blx__wal_group *group, unsigned 
 	blx__store_u64(fixed + 40, group->snapshot_index);
 	blx__store_u64(fixed + 48, group->snapshot_term);
 	blx__wal_put_record(encoder, BLX__WAL_CHECKPOINT, number,
-		(struct blx__wal_part){ fixed, sizeof fixed },
-		(struct blx__wal_part){ group->meta, group->meta_len });
+		(struct blx__wal_part){fixed, sizeof fixed},
+		(struct blx__wal_part){group->meta, group->meta_len});
 }
 
-int blx__wal_group_checkpoint_get(struct blx__wal_group *group, const uint8_t *data, size_t len)
+int blx__wal_group_checkpoint_get(
+	struct blx__wal_group *group, const uint8_t *data, size_t len)
 {
 	void *meta;
 
-	if (len < BLX__WAL_CHECKPOINT_LEN || blx__load_u64(data + 16) > blx__load_u64(data + 24) ||
+	if (len < BLX__WAL_CHECKPOINT_LEN ||
+		blx__load_u64(data + 16) > blx__load_u64(data + 24) ||
 		blx__load_u64(data + 32) > 1) {
 		return BLX_ECORRUPT;
 	}
@@ -160,8 +165,8 @@ int blx__wal_group_checkpoint_get(struct blx__wal_group *group, const uint8_t *d
 bool blx__wal_group_equal(const struct blx__wal_group *a, const struct blx__wal_group *b)
 {
 	return a->term == b->term && a->vote == b->vote && a->first == b->first &&
-		a->next == b->next && a->has_snapshot == b->has_snapshot &&
-		a->snapshot_index == b->snapshot_index && a->snapshot_term == b->snapshot_term &&
-		a->meta_len == b->meta_len &&
-		(a->meta_len == 0 || memcmp(a->meta, b->meta, a->meta_len) == 0);
+	       a->next == b->next && a->has_snapshot == b->has_snapshot &&
+	       a->snapshot_index == b->snapshot_index &&
+	       a->snapshot_term == b->snapshot_term && a->meta_len == b->meta_len &&
+	       (a->meta_len == 0 || memcmp(a->meta, b->meta, a->meta_len) == 0);
 }

@@ -38,10 +38,11 @@ void blx__wal_group_finish(struct blx__wal_group *group);
 /* An entry of that index was written to that segment. BLX_ENOMEM. */
 int blx__wal_group_append(struct blx__wal_group *group, uint64_t index, uint64_t seq);
 void blx__wal_group_truncate(struct blx__wal_group *group, uint64_t index);
-void blx__wal_group_hard_state(struct blx__wal_group *group, uint64_t term, uint64_t vote);
+void blx__wal_group_hard_state(
+	struct blx__wal_group *group, uint64_t term, uint64_t vote);
 /* Copies the meta data. BLX_ENOMEM. */
-int blx__wal_group_snapshot(struct blx__wal_group *group,
-	const struct blx__wal_snapshot *snapshot);
+int blx__wal_group_snapshot(
+	struct blx__wal_group *group, const struct blx__wal_snapshot *snapshot);
 
 /* Is the log what the snapshot leaves of it, replaced as a whole? */
 static inline bool blx__wal_snapshot_restarts(const struct blx__wal_snapshot *snapshot)
@@ -56,7 +57,8 @@ size_t blx__wal_group_checkpoint_size(const struct blx__wal_group *group);
 void blx__wal_group_checkpoint_put(const struct blx__wal_group *group, unsigned number,
 	struct blx__wal_encoder *encoder);
 /* Sets all but the runs. BLX_ECORRUPT, BLX_ENOMEM. */
-int blx__wal_group_checkpoint_get(struct blx__wal_group *group, const uint8_t *data, size_t len);
+int blx__wal_group_checkpoint_get(
+	struct blx__wal_group *group, const uint8_t *data, size_t len);
 /* Does a checkpoint say what is known already? */
 bool blx__wal_group_equal(const struct blx__wal_group *a, const struct blx__wal_group *b);
 

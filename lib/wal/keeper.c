@@ -12,8 +12,8 @@
 
 static int no_memory(const struct blx__wal_keeper *keeper, blx_error *error)
 {
-	return blx__error_set(error, BLX_ENOMEM, "prepare a segment of the log %s: out of memory",
-		keeper->dir);
+	return blx__error_set(error, BLX_ENOMEM,
+		"prepare a segment of the log %s: out of memory", keeper->dir);
 }
 
 static int sync_names(struct blx__wal_keeper *keeper, blx_error *error)
@@ -42,8 +42,8 @@ static int remove_oldest(struct blx__wal_keeper *keeper, blx_error *error)
 static int open_next(struct blx__wal_keeper *keeper, blx_error *error)
 {
 	struct blx__wal_segment next;
-	int rv = blx__wal_segment_open(keeper->files, keeper->dir, keeper->current + 1, &next,
-		error);
+	int rv = blx__wal_segment_open(
+		keeper->files, keeper->dir, keeper->current + 1, &next, error);
 
 	if (rv == 0) {
 		keeper->next = next;
@@ -55,7 +55,8 @@ static int open_next(struct blx__wal_keeper *keeper, blx_error *error)
 static int oldest_size(struct blx__wal_keeper *keeper, size_t *ret_size, blx_error *error)
 {
 	struct blx__wal_segment old;
-	int rv = blx__wal_segment_open(keeper->files, keeper->dir, keeper->oldest, &old, error);
+	int rv = blx__wal_segment_open(
+		keeper->files, keeper->dir, keeper->oldest, &old, error);
 
 	if (rv == 0) {
 		*ret_size = old.size;
@@ -67,7 +68,8 @@ static int oldest_size(struct blx__wal_keeper *keeper, size_t *ret_size, blx_err
 static int recycle(struct blx__wal_keeper *keeper, blx_error *error)
 {
 	BLX__CLEANUP_FREE char *from = blx__wal_segment_path(keeper->dir, keeper->oldest);
-	BLX__CLEANUP_FREE char *to = blx__wal_segment_path(keeper->dir, keeper->current + 1);
+	BLX__CLEANUP_FREE char *to =
+		blx__wal_segment_path(keeper->dir, keeper->current + 1);
 	size_t size = 0;
 	int rv;
 
@@ -113,7 +115,8 @@ static int make(struct blx__wal_keeper *keeper, blx_error *error)
 	}
 	memset(keeper->zeros.data, 0, SLICE);
 	rv = keeper->files->ops->open(keeper->files, path,
-		BLX__OPEN_WRITE | BLX__OPEN_CREATE | BLX__OPEN_DIRECT, &keeper->next.file, error);
+		BLX__OPEN_WRITE | BLX__OPEN_CREATE | BLX__OPEN_DIRECT, &keeper->next.file,
+		error);
 	if (rv != 0) {
 		return rv;
 	}
@@ -134,7 +137,8 @@ static int grow(struct blx__wal_keeper *keeper, blx_error *error)
 static int fill_end(struct blx__wal_keeper *keeper, blx_error *error)
 {
 	BLX__CLEANUP_FREE char *from = blx__wal_path(keeper->dir, BLX__WAL_TMP_NAME);
-	BLX__CLEANUP_FREE char *to = blx__wal_segment_path(keeper->dir, keeper->current + 1);
+	BLX__CLEANUP_FREE char *to =
+		blx__wal_segment_path(keeper->dir, keeper->current + 1);
 	int rv;
 
 	if (from == NULL || to == NULL) {
@@ -160,8 +164,8 @@ static int fill(struct blx__wal_keeper *keeper, blx_error *error)
 {
 	size_t left = keeper->fill_end - keeper->fill_at;
 	size_t len = left < SLICE ? left : SLICE;
-	int rv = keeper->files->ops->write(keeper->next.file, keeper->zeros.data, len,
-		keeper->fill_at, error);
+	int rv = keeper->files->ops->write(
+		keeper->next.file, keeper->zeros.data, len, keeper->fill_at, error);
 
 	if (rv != 0) {
 		return rv;
@@ -188,8 +192,9 @@ static enum blx__wal_step next_step(const struct blx__wal_keeper *keeper)
 	if (keeper->next.size < keeper->want) {
 		return BLX__WAL_STEP_GROW;
 	}
-	return keeper->needed - keeper->oldest > BLX__WAL_SPARES_MAX ? BLX__WAL_STEP_REMOVE
-								     : BLX__WAL_STEP_NONE;
+	return keeper->needed - keeper->oldest > BLX__WAL_SPARES_MAX
+		       ? BLX__WAL_STEP_REMOVE
+		       : BLX__WAL_STEP_NONE;
 }
 
 bool blx__wal_keeper_plan(struct blx__wal_keeper *keeper)
@@ -231,11 +236,14 @@ static int disk_full(struct blx__wal_keeper *keeper, blx_error *error)
 	if (keeper->making && path != NULL) {
 		blx__wal_segment_close(&keeper->next);
 		keeper->making = false;
-		(void)keeper->files->ops->remove(keeper->files, path, NULL); /* next start does */
+		(void)keeper->files->ops->remove(
+			keeper->files, path, NULL); /* next start does */
 	}
-	(void)keeper->files->ops->free_space(keeper->files, keeper->dir, &free_bytes, NULL);
+	(void)keeper->files->ops->free_space(
+		keeper->files, keeper->dir, &free_bytes, NULL);
 	return blx__error_set(error, BLX_ENOSPC,
-		"%s: the disk is full: the log needs %zu bytes for its next segment, %llu are "
+		"%s: the disk is full: the log needs %zu bytes for its next segment, "
+		"%llu are "
 		"free; free some space and start the member again",
 		keeper->dir, keeper->want, (unsigned long long)free_bytes);
 }

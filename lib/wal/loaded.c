@@ -38,15 +38,16 @@ static void *chunk_copy(struct blx__wal_loaded *loaded, const void *data, size_t
 		if (chunk == NULL) {
 			return NULL;
 		}
-		*chunk = (struct blx__wal_chunk){ .next = loaded->chunks, .cap = cap };
+		*chunk = (struct blx__wal_chunk){.next = loaded->chunks, .cap = cap};
 		loaded->chunks = chunk;
 	}
 	copy = chunk->data + chunk->len;
 	if (len > 0) {
 		memcpy(copy, data, len);
 	}
-	chunk->len += (len + 7) / 8 * 8 < chunk->cap - chunk->len ? (len + 7) / 8 * 8
-								   : chunk->cap - chunk->len;
+	chunk->len += (len + 7) / 8 * 8 < chunk->cap - chunk->len
+			      ? (len + 7) / 8 * 8
+			      : chunk->cap - chunk->len;
 	return copy;
 }
 
@@ -59,7 +60,8 @@ void blx__wal_loaded_restart(struct blx__wal_loaded *loaded, uint64_t index)
 	loaded->first = index;
 }
 
-int blx__wal_loaded_append(struct blx__wal_loaded *loaded, const struct blx__wal_entry *entry)
+int blx__wal_loaded_append(
+	struct blx__wal_loaded *loaded, const struct blx__wal_entry *entry)
 {
 	size_t at = loaded->gone + loaded->count;
 	struct blx__wal_entry copy = *entry;
@@ -116,11 +118,11 @@ void blx__wal_loaded_finish(struct blx__wal_loaded *loaded)
 {
 	chunks_free(loaded->chunks);
 	blx__free(loaded->entries);
-	*loaded = (struct blx__wal_loaded){ 0 };
+	*loaded = (struct blx__wal_loaded){0};
 }
 
-int blx__wal_loaded_take(struct blx__wal_loaded *loaded, const struct blx__wal_group *group,
-	struct blx__wal_state *ret_state)
+int blx__wal_loaded_take(struct blx__wal_loaded *loaded,
+	const struct blx__wal_group *group, struct blx__wal_state *ret_state)
 {
 	void *meta = NULL;
 
@@ -134,7 +136,7 @@ int blx__wal_loaded_take(struct blx__wal_loaded *loaded, const struct blx__wal_g
 		memmove(loaded->entries, loaded->entries + loaded->gone,
 			loaded->count * sizeof *loaded->entries);
 	}
-	*ret_state = (struct blx__wal_state){ .term = group->term,
+	*ret_state = (struct blx__wal_state){.term = group->term,
 		.vote = group->vote,
 		.has_snapshot = group->has_snapshot,
 		.snapshot_index = group->snapshot_index,
@@ -144,8 +146,8 @@ int blx__wal_loaded_take(struct blx__wal_loaded *loaded, const struct blx__wal_g
 		.first_index = group->first,
 		.count = loaded->count,
 		.entries = loaded->entries,
-		.arena = loaded->chunks };
-	*loaded = (struct blx__wal_loaded){ 0 };
+		.arena = loaded->chunks};
+	*loaded = (struct blx__wal_loaded){0};
 	return 0;
 }
 
@@ -154,5 +156,5 @@ void blx__wal_state_finish(struct blx__wal_state *state)
 	chunks_free(state->arena);
 	blx__free(state->entries);
 	blx__free(state->snapshot_meta);
-	*state = (struct blx__wal_state){ 0 };
+	*state = (struct blx__wal_state){0};
 }

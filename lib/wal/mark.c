@@ -39,7 +39,7 @@ static void slot_put(const struct blx__wal_mark *mark, uint8_t *block)
 static bool slot_valid(const uint8_t *block)
 {
 	return memcmp(block, magic, sizeof magic) == 0 &&
-		blx__load_u32(block + AT_CRC) == blx__crc32c(0, block, AT_CRC);
+	       blx__load_u32(block + AT_CRC) == blx__crc32c(0, block, AT_CRC);
 }
 
 static int slot_take(struct blx__wal_mark *mark, const uint8_t *block, const char *path,
@@ -53,7 +53,8 @@ static int slot_take(struct blx__wal_mark *mark, const uint8_t *block, const cha
 	if (memcmp(block + AT_CLUSTER, mark->cluster_id, sizeof mark->cluster_id) != 0 ||
 		blx__load_u64(block + AT_MEMBER) != mark->member_id) {
 		return blx__error_set(error, BLX_ECLUSTER,
-			"open %s: it belongs to another cluster or member (%llu); use the directory "
+			"open %s: it belongs to another cluster or member (%llu); use "
+			"the directory "
 			"of this one",
 			path, (unsigned long long)blx__load_u64(block + AT_MEMBER));
 	}
@@ -69,10 +70,11 @@ static int read_slots(struct blx__wal_mark *mark, const char *path, blx_error *e
 	size_t len;
 	unsigned valid = 0;
 	unsigned i;
-	int rv = mark->file->files->ops->read(mark->file, mark->mem.data, SLOTS * BLX__WAL_BLOCK, 0,
-		&len, error);
+	int rv = mark->file->files->ops->read(
+		mark->file, mark->mem.data, SLOTS * BLX__WAL_BLOCK, 0, &len, error);
 
-	for (i = 0; rv == 0 && i < SLOTS && len >= (i + 1) * (size_t)BLX__WAL_BLOCK; i++) {
+	for (i = 0; rv == 0 && i < SLOTS && len >= (i + 1) * (size_t)BLX__WAL_BLOCK;
+		i++) {
 		const uint8_t *block = mark->mem.data + i * (size_t)BLX__WAL_BLOCK;
 
 		if (slot_valid(block)) {
@@ -82,15 +84,16 @@ static int read_slots(struct blx__wal_mark *mark, const char *path, blx_error *e
 	}
 	if (rv == 0 && valid == 0) {
 		return blx__error_set(error, BLX_ECORRUPT,
-			"open %s: no valid mark in it, so nobody can tell whether the log is whole; "
+			"open %s: no valid mark in it, so nobody can tell whether the "
+			"log is whole; "
 			"remove this member and join anew with an empty directory",
 			path);
 	}
 	return rv;
 }
 
-static int make(struct blx__wal_mark *mark, const struct blx__files *files, const char *dir,
-	blx_error *error)
+static int make(struct blx__wal_mark *mark, const struct blx__files *files,
+	const char *dir, blx_error *error)
 {
 	int rv = files->ops->allocate(mark->file, SLOTS * BLX__WAL_BLOCK, error);
 
@@ -103,18 +106,20 @@ static int make(struct blx__wal_mark *mark, const struct blx__files *files, cons
 	return rv == 0 ? files->ops->sync_dir(files, dir, error) : rv;
 }
 
-int blx__wal_mark_open(struct blx__wal_mark *mark, const struct blx__files *files, const char *dir,
-	bool create, blx_error *error)
+int blx__wal_mark_open(struct blx__wal_mark *mark, const struct blx__files *files,
+	const char *dir, bool create, blx_error *error)
 {
 	BLX__CLEANUP_FREE char *path = blx__wal_path(dir, BLX__WAL_MARK_NAME);
 	unsigned flags = BLX__OPEN_WRITE | BLX__OPEN_DIRECT | BLX__OPEN_DSYNC;
 	int rv;
 
-	if (path == NULL || blx__wal_mem_reserve(&mark->mem, SLOTS * BLX__WAL_BLOCK) != 0) {
-		return blx__error_set(error, BLX_ENOMEM, "open the mark of %s: out of memory", dir);
+	if (path == NULL ||
+		blx__wal_mem_reserve(&mark->mem, SLOTS * BLX__WAL_BLOCK) != 0) {
+		return blx__error_set(
+			error, BLX_ENOMEM, "open the mark of %s: out of memory", dir);
 	}
-	rv = files->ops->open(files, path, create ? flags | BLX__OPEN_CREATE : flags, &mark->file,
-		error);
+	rv = files->ops->open(files, path, create ? flags | BLX__OPEN_CREATE : flags,
+		&mark->file, error);
 	if (rv != 0) {
 		return rv;
 	}

@@ -57,7 +57,8 @@ static int list_names(struct blx__wal *wal, struct names *names, blx_error *erro
 	int rv = files->ops->list(files, wal->dir, on_name, names, error);
 
 	if (rv == BLX_ENOENT) {
-		return blx__error_set(error, rv, "open the log %s: there is none", wal->dir);
+		return blx__error_set(
+			error, rv, "open the log %s: there is none", wal->dir);
 	}
 	return rv == 0 && names->failed ? no_memory(wal->dir, error) : rv;
 }
@@ -126,13 +127,14 @@ static int run_sync(struct blx__wal *wal, struct blx__wal_op *op, blx_error *err
 	PRE(blx__list_empty(&wal->pending));
 
 	if (op == NULL) {
-		return blx__error_set(error, BLX_ENOMEM, "write to the log %s: out of memory",
-			wal->dir);
+		return blx__error_set(error, BLX_ENOMEM,
+			"write to the log %s: out of memory", wal->dir);
 	}
 	if (wal->code != 0) {
 		blx__free(op);
-		return blx__error_set(error, wal->code, "write to the log %s: it failed before: %s",
-			wal->dir, blx_strerror(wal->code));
+		return blx__error_set(error, wal->code,
+			"write to the log %s: it failed before: %s", wal->dir,
+			blx_strerror(wal->code));
 	}
 	blx__wal_tail_move(wal, op);
 	rv = write_sync(wal, op, error);
@@ -144,8 +146,8 @@ static int run_sync(struct blx__wal *wal, struct blx__wal_op *op, blx_error *err
 	return rv;
 }
 
-int blx__wal_append_sync(struct blx__wal *wal, unsigned group, const struct blx__wal_entry *entries,
-	size_t n, blx_error *error)
+int blx__wal_append_sync(struct blx__wal *wal, unsigned group,
+	const struct blx__wal_entry *entries, size_t n, blx_error *error)
 {
 	PRE(n > 0);
 	PRE(group < wal->writer.groups_max);
@@ -181,7 +183,8 @@ static int is_begun(struct blx__wal *wal, uint64_t seq, bool *ret_begun, blx_err
 	if (path == NULL || blx__wal_mem_reserve(&wal->writer.mem, BLX__WAL_BLOCK) != 0) {
 		return no_memory(wal->dir, error);
 	}
-	rv = files->ops->open(files, path, BLX__OPEN_READ | BLX__OPEN_DIRECT, &file, error);
+	rv = files->ops->open(
+		files, path, BLX__OPEN_READ | BLX__OPEN_DIRECT, &file, error);
 	if (rv != 0) {
 		return rv;
 	}
@@ -189,13 +192,15 @@ static int is_begun(struct blx__wal *wal, uint64_t seq, bool *ret_begun, blx_err
 	files->ops->close(file);
 	if (rv == 0) {
 		*ret_begun = len == BLX__WAL_BLOCK &&
-			blx__wal_header_get(wal->writer.mem.data, &header, &chain) != BLX_ECORRUPT;
+			     blx__wal_header_get(wal->writer.mem.data, &header, &chain) !=
+				     BLX_ECORRUPT;
 	}
 	return rv;
 }
 
 /* Is there one? Files of one that was being made when something failed are removed. */
-static int clear_unfinished(struct blx__wal *wal, const struct names *names, blx_error *error)
+static int clear_unfinished(
+	struct blx__wal *wal, const struct names *names, blx_error *error)
 {
 	size_t i;
 
@@ -206,7 +211,8 @@ static int clear_unfinished(struct blx__wal *wal, const struct names *names, blx
 
 		if (rv == 0 && begun) {
 			rv = blx__error_set(error, BLX_EINUSE,
-				"make the log %s: there is one already; use another directory",
+				"make the log %s: there is one already; use another "
+				"directory",
 				wal->dir);
 		}
 		if (rv == 0) {
@@ -239,15 +245,17 @@ static void unmake(struct blx__wal *wal)
 
 /* A mark of records says that there was a log here, whatever became of its segments. One
  * that cannot be read was being made. */
-static int check_unmarked(struct blx__wal *wal, const struct names *names, blx_error *error)
+static int check_unmarked(
+	struct blx__wal *wal, const struct names *names, blx_error *error)
 {
-	int rv = names->has_mark ? blx__wal_mark_open(&wal->mark, wal->env->files, wal->dir,
-					   false, error)
+	int rv = names->has_mark ? blx__wal_mark_open(&wal->mark, wal->env->files,
+					   wal->dir, false, error)
 				 : 0;
 
 	if (rv == 0 && wal->mark.lsn > 0) {
 		rv = blx__error_set(error, BLX_EINUSE,
-			"make the log %s: there was one, of %llu records; use another directory",
+			"make the log %s: there was one, of %llu records; use another "
+			"directory",
 			wal->dir, (unsigned long long)wal->mark.lsn);
 	}
 	if (wal->mark.file != NULL) {
@@ -292,14 +300,18 @@ static int create(struct blx__wal *wal, const struct names *names, blx_error *er
 static int open_mark(struct blx__wal *wal, const struct names *names, blx_error *error)
 {
 	if (names->has_mark) {
-		return blx__wal_mark_open(&wal->mark, wal->env->files, wal->dir, false, error);
+		return blx__wal_mark_open(
+			&wal->mark, wal->env->files, wal->dir, false, error);
 	}
 	if (names->count == 0) {
-		return blx__error_set(error, BLX_ENOENT, "open the log %s: there is none", wal->dir);
+		return blx__error_set(
+			error, BLX_ENOENT, "open the log %s: there is none", wal->dir);
 	}
 	return blx__error_set(error, BLX_ECORRUPT,
-		"open the log %s: the file " BLX__WAL_MARK_NAME " is missing, so nobody can tell "
-		"whether the log is whole; put it back, or remove this member and join anew with "
+		"open the log %s: the file " BLX__WAL_MARK_NAME
+		" is missing, so nobody can tell "
+		"whether the log is whole; put it back, or remove this member and join "
+		"anew with "
 		"an empty directory",
 		wal->dir);
 }
@@ -307,18 +319,21 @@ static int open_mark(struct blx__wal *wal, const struct names *names, blx_error 
 static int not_found(const struct blx__wal *wal, blx_error *error)
 {
 	if (wal->mark.lsn == 0) {
-		return blx__error_set(error, BLX_ENOENT, "open the log %s: there is none", wal->dir);
+		return blx__error_set(
+			error, BLX_ENOENT, "open the log %s: there is none", wal->dir);
 	}
 	return blx__error_set(error, BLX_ECORRUPT,
-		"open the log %s: its segments are missing, and the disk had confirmed %llu records; "
-		"the member must not vote: remove it and join anew with an empty directory",
+		"open the log %s: its segments are missing, and the disk had confirmed "
+		"%llu records; "
+		"the member must not vote: remove it and join anew with an empty "
+		"directory",
 		wal->dir, (unsigned long long)wal->mark.lsn);
 }
 
 static int take_next(struct blx__wal *wal, blx_error *error)
 {
-	int rv = blx__wal_segment_open(wal->env->files, wal->dir, wal->current + 1,
-		&wal->keeper.next, error);
+	int rv = blx__wal_segment_open(
+		wal->env->files, wal->dir, wal->current + 1, &wal->keeper.next, error);
 
 	wal->keeper.ready = rv == 0;
 	return rv;
@@ -326,10 +341,10 @@ static int take_next(struct blx__wal *wal, blx_error *error)
 
 static int recover(struct blx__wal *wal, const struct names *names, blx_error *error)
 {
-	struct blx__wal_recovery recovery = { .writer = &wal->writer,
+	struct blx__wal_recovery recovery = {.writer = &wal->writer,
 		.loaded = wal->loaded,
 		.seqs = names->seqs,
-		.count = names->count };
+		.count = names->count};
 	unsigned i;
 	int rv = open_mark(wal, names, error);
 
@@ -364,6 +379,7 @@ static int prepare(struct blx__wal *wal, const struct blx__wal_opts *opts)
 	wal->env = opts->env;
 	wal->on_fatal = opts->on_fatal;
 	wal->data = opts->data;
+	blx_error_init(&wal->fatal);
 	blx__list_init(&wal->pending);
 	blx__list_init(&wal->refused);
 	blx__wal_refused_init(wal);
@@ -372,18 +388,18 @@ static int prepare(struct blx__wal *wal, const struct blx__wal_opts *opts)
 	wal->dir = blx__strdup(opts->dir);
 	wal->tails = blx__calloc(opts->groups_max, sizeof *wal->tails);
 	wal->loaded = blx__calloc(opts->groups_max, sizeof *wal->loaded);
-	wal->writer = (struct blx__wal_writer){ .env = opts->env,
+	wal->writer = (struct blx__wal_writer){.env = opts->env,
 		.dir = wal->dir,
 		.member_id = opts->member_id,
 		.groups = blx__calloc(opts->groups_max, sizeof *wal->writer.groups),
 		.groups_max = opts->groups_max,
-		.lsn = 1 };
+		.lsn = 1};
 	memcpy(wal->writer.cluster_id, opts->cluster_id, sizeof wal->writer.cluster_id);
 	memcpy(wal->mark.cluster_id, opts->cluster_id, sizeof wal->mark.cluster_id);
 	wal->mark.member_id = opts->member_id;
-	wal->keeper = (struct blx__wal_keeper){ .files = opts->env->files,
+	wal->keeper = (struct blx__wal_keeper){.files = opts->env->files,
 		.dir = wal->dir,
-		.segment_size = size > SEGMENT_SIZE_MIN ? size : SEGMENT_SIZE_MIN };
+		.segment_size = size > SEGMENT_SIZE_MIN ? size : SEGMENT_SIZE_MIN};
 	wal->want = wal->keeper.segment_size;
 	if (wal->dir == NULL || wal->tails == NULL || wal->loaded == NULL ||
 		wal->writer.groups == NULL) {
@@ -416,7 +432,7 @@ void blx__wal_destroy(struct blx__wal *wal)
 
 static int open_dir(struct blx__wal *wal, bool creates, blx_error *error)
 {
-	struct names names = { 0 };
+	struct names names = {0};
 	int rv = 0;
 
 	if (creates) {
@@ -435,7 +451,8 @@ static int open_dir(struct blx__wal *wal, bool creates, blx_error *error)
 	return rv;
 }
 
-int blx__wal_open(const struct blx__wal_opts *opts, struct blx__wal **ret_wal, blx_error *error)
+int blx__wal_open(
+	const struct blx__wal_opts *opts, struct blx__wal **ret_wal, blx_error *error)
 {
 	struct blx__wal *wal = blx__calloc(1, sizeof *wal);
 	int rv;
@@ -453,8 +470,9 @@ int blx__wal_open(const struct blx__wal_opts *opts, struct blx__wal **ret_wal, b
 		}
 		return rv;
 	}
-	blx__log(BLX__LOG_INFO, "wal", "%s: open at record %llu in segment %llu", wal->dir,
-		(unsigned long long)wal->writer.lsn, (unsigned long long)wal->current);
+	blx__log(BLX__LOG_INFO, "wal", "%s: open at record %llu in segment %llu",
+		wal->dir, (unsigned long long)wal->writer.lsn,
+		(unsigned long long)wal->current);
 	*ret_wal = wal;
 	return 0;
 }
@@ -471,7 +489,8 @@ void blx__wal_close_sync(struct blx__wal *wal)
 		blx__timer_stop(wal->env, &wal->mark_timer);
 	}
 	if (!wal->dead && wal->mark.lsn != wal->confirmed_lsn) {
-		(void)blx__wal_mark_write(&wal->mark, wal->confirmed_lsn, NULL); /* may lag */
+		(void)blx__wal_mark_write(
+			&wal->mark, wal->confirmed_lsn, NULL); /* may lag */
 	}
 	blx__wal_destroy(wal);
 }

@@ -29,8 +29,8 @@ bool blx__wal_is_zero(const uint8_t *data, size_t len)
 	return len == 0 || (data[0] == 0 && memcmp(data, data + 1, len - 1) == 0);
 }
 
-void blx__wal_header_put(const struct blx__wal_header *header, uint8_t *block,
-	uint32_t *ret_chain)
+void blx__wal_header_put(
+	const struct blx__wal_header *header, uint8_t *block, uint32_t *ret_chain)
 {
 	uint32_t crc;
 
@@ -49,8 +49,8 @@ void blx__wal_header_put(const struct blx__wal_header *header, uint8_t *block,
 	*ret_chain = crc;
 }
 
-int blx__wal_header_get(const uint8_t *block, struct blx__wal_header *ret_header,
-	uint32_t *ret_chain)
+int blx__wal_header_get(
+	const uint8_t *block, struct blx__wal_header *ret_header, uint32_t *ret_chain)
 {
 	uint32_t crc = blx__crc32c(0, block, AT_CRC);
 
@@ -102,7 +102,8 @@ static void seal_record(struct blx__wal_encoder *encoder, uint8_t *at, size_t pa
 	encoder->len += size;
 }
 
-void blx__wal_put_batch(struct blx__wal_encoder *encoder, const struct blx__wal_batch_head *head)
+void blx__wal_put_batch(
+	struct blx__wal_encoder *encoder, const struct blx__wal_batch_head *head)
 {
 	uint8_t *at = open_record(encoder, BLX__WAL_BATCH, 0, BLX__WAL_BATCH_LEN);
 	uint8_t *payload = at + BLX__WAL_RECORD_HEAD;
@@ -119,8 +120,8 @@ void blx__wal_put_batch(struct blx__wal_encoder *encoder, const struct blx__wal_
 	seal_record(encoder, at, BLX__WAL_BATCH_LEN);
 }
 
-void blx__wal_put_record(struct blx__wal_encoder *encoder, enum blx__wal_type type, unsigned group,
-	struct blx__wal_part fixed, struct blx__wal_part rest)
+void blx__wal_put_record(struct blx__wal_encoder *encoder, enum blx__wal_type type,
+	unsigned group, struct blx__wal_part fixed, struct blx__wal_part rest)
 {
 	uint8_t *at = open_record(encoder, type, group, fixed.len + rest.len);
 
@@ -132,25 +133,28 @@ void blx__wal_put_record(struct blx__wal_encoder *encoder, enum blx__wal_type ty
 	encoder->lsn++;
 }
 
-bool blx__wal_find_batch(const uint8_t *data, size_t len, struct blx__wal_batch_head *ret_head)
+bool blx__wal_find_batch(
+	const uint8_t *data, size_t len, struct blx__wal_batch_head *ret_head)
 {
 	const uint8_t *payload = data + BLX__WAL_RECORD_HEAD;
 
 	if (len < BLX__WAL_BATCH_HEAD || data[18] != BLX__WAL_BATCH ||
 		blx__load_u32(data + 4) != BLX__WAL_BATCH_LEN ||
-		blx__load_u32(payload + 28) != blx__crc32c(0, data + 4, BLX__WAL_BATCH_HEAD - 8)) {
+		blx__load_u32(payload + 28) !=
+			blx__crc32c(0, data + 4, BLX__WAL_BATCH_HEAD - 8)) {
 		return false;
 	}
-	*ret_head = (struct blx__wal_batch_head){ .size = blx__load_u32(payload),
+	*ret_head = (struct blx__wal_batch_head){.size = blx__load_u32(payload),
 		.number = blx__load_u32(payload + 4),
 		.seq = blx__load_u64(payload + 8),
 		.salt = blx__load_u64(payload + 16),
 		.records = blx__load_u32(payload + 24),
-		.lsn = blx__load_u64(data + 8) };
+		.lsn = blx__load_u64(data + 8)};
 	return true;
 }
 
-bool blx__wal_get_record(struct blx__wal_decoder *decoder, struct blx__wal_record *ret_record)
+bool blx__wal_get_record(
+	struct blx__wal_decoder *decoder, struct blx__wal_record *ret_record)
 {
 	const uint8_t *at = decoder->data + decoder->at;
 	size_t left = decoder->len - decoder->at;
@@ -179,8 +183,9 @@ bool blx__wal_get_record(struct blx__wal_decoder *decoder, struct blx__wal_recor
 	return true;
 }
 
-bool blx__wal_check_batch(struct blx__wal_decoder *decoder, const struct blx__wal_header *header,
-	struct blx__wal_batch_head *ret_head, struct blx__wal_decoder *ret_end)
+bool blx__wal_check_batch(struct blx__wal_decoder *decoder,
+	const struct blx__wal_header *header, struct blx__wal_batch_head *ret_head,
+	struct blx__wal_decoder *ret_end)
 {
 	struct blx__wal_decoder first = *decoder;
 	struct blx__wal_decoder end;
@@ -189,8 +194,8 @@ bool blx__wal_check_batch(struct blx__wal_decoder *decoder, const struct blx__wa
 	uint32_t i;
 
 	if (!blx__wal_get_record(&first, &record) || record.type != BLX__WAL_BATCH ||
-		!blx__wal_find_batch(decoder->data + decoder->at, decoder->len - decoder->at,
-			&head)) {
+		!blx__wal_find_batch(
+			decoder->data + decoder->at, decoder->len - decoder->at, &head)) {
 		return false;
 	}
 	if (head.seq != header->seq || head.salt != header->salt || head.records == 0 ||
@@ -201,7 +206,8 @@ bool blx__wal_check_batch(struct blx__wal_decoder *decoder, const struct blx__wa
 	first.len = decoder->at + head.size;
 	end = first;
 	for (i = 0; i < head.records; i++) {
-		if (!blx__wal_get_record(&end, &record) || record.type == BLX__WAL_BATCH) {
+		if (!blx__wal_get_record(&end, &record) ||
+			record.type == BLX__WAL_BATCH) {
 			return false;
 		}
 	}

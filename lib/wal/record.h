@@ -32,8 +32,9 @@
 #define BLX__WAL_FORMAT 1
 
 enum blx__wal_type {
-	BLX__WAL_BATCH = 1,      /* head of a batch */
-	BLX__WAL_CHECKPOINT = 2, /* all of a group but its entries; at the start of a segment */
+	BLX__WAL_BATCH = 1, /* head of a batch */
+	BLX__WAL_CHECKPOINT =
+		2, /* all of a group but its entries; at the start of a segment */
 	BLX__WAL_ENTRY = 3,
 	BLX__WAL_TRUNCATE = 4,
 	BLX__WAL_HARD_STATE = 5,
@@ -45,12 +46,14 @@ enum blx__wal_type {
 #define BLX__WAL_RECORD_HEAD 24
 
 /* Lengths of the payloads, or of what stands in them before the variable part. */
-#define BLX__WAL_BATCH_LEN      32 /* u32 size, number; u64 seq, salt; u32 records, own crc */
+#define BLX__WAL_BATCH_LEN 32 /* u32 size, number; u64 seq, salt; u32 records, own crc   \
+			       */
 #define BLX__WAL_ENTRY_LEN      24 /* u64 index, term; u8 type, zeros */
 #define BLX__WAL_TRUNCATE_LEN   8  /* u64 index */
 #define BLX__WAL_HARD_STATE_LEN 16 /* u64 term, vote */
 #define BLX__WAL_SNAPSHOT_LEN   24 /* u64 index, term, keep_from */
-#define BLX__WAL_CHECKPOINT_LEN 56 /* u64 term, vote, first, next, has snapshot, its index, term */
+#define BLX__WAL_CHECKPOINT_LEN                                                          \
+	56 /* u64 term, vote, first, next, has snapshot, its index, term */
 
 #define BLX__WAL_BATCH_HEAD (BLX__WAL_RECORD_HEAD + BLX__WAL_BATCH_LEN)
 
@@ -78,12 +81,12 @@ struct blx__wal_header {
 };
 
 /* Fills a block; *ret_chain is where its chain begins. */
-void blx__wal_header_put(const struct blx__wal_header *header, uint8_t *block,
-	uint32_t *ret_chain);
+void blx__wal_header_put(
+	const struct blx__wal_header *header, uint8_t *block, uint32_t *ret_chain);
 
 /* BLX_ECORRUPT: no header. BLX_EVERSION: one of a format not known here. */
-int blx__wal_header_get(const uint8_t *block, struct blx__wal_header *ret_header,
-	uint32_t *ret_chain);
+int blx__wal_header_get(
+	const uint8_t *block, struct blx__wal_header *ret_header, uint32_t *ret_chain);
 
 struct blx__wal_batch_head {
 	uint32_t size;    /* of the batch with its head; a multiple of the block */
@@ -103,8 +106,8 @@ struct blx__wal_encoder {
 	uint64_t lsn; /* of the next record */
 };
 
-void blx__wal_put_batch(struct blx__wal_encoder *encoder,
-	const struct blx__wal_batch_head *head);
+void blx__wal_put_batch(
+	struct blx__wal_encoder *encoder, const struct blx__wal_batch_head *head);
 
 struct blx__wal_part {
 	const void *data; /* borrowed */
@@ -115,9 +118,10 @@ struct blx__wal_part {
 void blx__wal_put_record(struct blx__wal_encoder *encoder, enum blx__wal_type type,
 	unsigned group, struct blx__wal_part fixed, struct blx__wal_part rest);
 
-/* Does a head of a batch stand here, by its own checksum alone? len: bytes that follow. */
-bool blx__wal_find_batch(const uint8_t *data, size_t len,
-	struct blx__wal_batch_head *ret_head);
+/* Does a head of a batch stand here, by its own checksum alone? len: bytes that follow.
+ */
+bool blx__wal_find_batch(
+	const uint8_t *data, size_t len, struct blx__wal_batch_head *ret_head);
 
 struct blx__wal_record {
 	uint8_t type;
@@ -137,7 +141,8 @@ struct blx__wal_decoder {
 };
 
 /* False: what stands there is not the record that follows on the chain. */
-bool blx__wal_get_record(struct blx__wal_decoder *decoder, struct blx__wal_record *ret_record);
+bool blx__wal_get_record(
+	struct blx__wal_decoder *decoder, struct blx__wal_record *ret_record);
 
 /* The whole of a batch that the chain leads to: head, records, nothing but zeros behind
  * them. On success the decoder stands at the first record, its len is the batch's, and

@@ -27,7 +27,8 @@
 #include <string.h>
 
 #define ADVICE                                                                           \
-	"restore the directory from this member's own disk, or remove this member and join "  \
+	"restore the directory from this member's own disk, or remove this member and "  \
+	"join "                                                                          \
 	"anew with an empty directory"
 
 /* One segment being read. */
@@ -43,10 +44,11 @@ struct reader {
 	blx_error *error;
 };
 
-static int damaged(const struct reader *reader, const char *path, size_t offset, const char *what)
+static int damaged(
+	const struct reader *reader, const char *path, size_t offset, const char *what)
 {
-	return blx__error_set(reader->error, BLX_ECORRUPT, "%s: damaged at offset %zu (%s); " ADVICE,
-		path, offset, what);
+	return blx__error_set(reader->error, BLX_ECORRUPT,
+		"%s: damaged at offset %zu (%s); " ADVICE, path, offset, what);
 }
 
 static int no_memory(const struct reader *reader)
@@ -66,11 +68,11 @@ static int load_entry(struct blx__wal_group *group, struct blx__wal_loaded *load
 	if (record->len < BLX__WAL_ENTRY_LEN) {
 		return BLX_ECORRUPT;
 	}
-	entry = (struct blx__wal_entry){ .index = blx__load_u64(record->payload),
+	entry = (struct blx__wal_entry){.index = blx__load_u64(record->payload),
 		.term = blx__load_u64(record->payload + 8),
 		.type = record->payload[16],
 		.data = record->payload + BLX__WAL_ENTRY_LEN,
-		.len = record->len - BLX__WAL_ENTRY_LEN };
+		.len = record->len - BLX__WAL_ENTRY_LEN};
 	if (entry.index != group->next) {
 		return BLX_ECORRUPT;
 	}
@@ -104,11 +106,11 @@ static int load_snapshot(struct blx__wal_group *group, struct blx__wal_loaded *l
 	if (record->len < BLX__WAL_SNAPSHOT_LEN) {
 		return BLX_ECORRUPT;
 	}
-	snapshot = (struct blx__wal_snapshot){ .index = blx__load_u64(record->payload),
+	snapshot = (struct blx__wal_snapshot){.index = blx__load_u64(record->payload),
 		.term = blx__load_u64(record->payload + 8),
 		.keep_from = blx__load_u64(record->payload + 16),
 		.meta = record->payload + BLX__WAL_SNAPSHOT_LEN,
-		.meta_len = record->len - BLX__WAL_SNAPSHOT_LEN };
+		.meta_len = record->len - BLX__WAL_SNAPSHOT_LEN};
 	if (!blx__wal_snapshot_restarts(&snapshot) && snapshot.keep_from > group->next) {
 		return BLX_ECORRUPT;
 	}
@@ -124,7 +126,8 @@ static int load_snapshot(struct blx__wal_group *group, struct blx__wal_loaded *l
 	return 0;
 }
 
-/* In the oldest segment it is all that is known of the group; later it tells nothing new. */
+/* In the oldest segment it is all that is known of the group; later it tells nothing new.
+ */
 static int load_checkpoint(struct blx__wal_group *group, struct blx__wal_loaded *loaded,
 	const struct blx__wal_record *record, bool oldest)
 {
@@ -155,7 +158,8 @@ static int load_record(struct reader *reader, const struct blx__wal_record *reco
 
 	switch (record->type) {
 	case BLX__WAL_CHECKPOINT:
-		return load_checkpoint(group, loaded, record, reader->seq == recovery->seqs[0]);
+		return load_checkpoint(
+			group, loaded, record, reader->seq == recovery->seqs[0]);
 	case BLX__WAL_ENTRY:
 		return load_entry(group, loaded, record, reader->seq);
 	case BLX__WAL_TRUNCATE:
@@ -189,8 +193,10 @@ static int load_batch(struct reader *reader, struct blx__wal_decoder *first,
 		}
 		if (record.group >= reader->recovery->writer->groups_max) {
 			return blx__error_set(reader->error, BLX_EINVAL,
-				"%s: has records of group %u, but only %u groups are allowed",
-				reader->path, record.group, reader->recovery->writer->groups_max);
+				"%s: has records of group %u, but only %u groups are "
+				"allowed",
+				reader->path, record.group,
+				reader->recovery->writer->groups_max);
 		}
 		rv = load_record(reader, &record);
 		if (rv == BLX_ENOMEM) {
@@ -198,11 +204,13 @@ static int load_batch(struct reader *reader, struct blx__wal_decoder *first,
 		}
 		if (rv == BLX_EVERSION) {
 			return blx__error_set(reader->error, BLX_EVERSION,
-				"%s: has records of type %u, which this version does not know",
+				"%s: has records of type %u, which this version does not "
+				"know",
 				reader->path, record.type);
 		}
 		if (rv != 0) {
-			return damaged(reader, reader->path, offset, "a record that does not follow");
+			return damaged(reader, reader->path, offset,
+				"a record that does not follow");
 		}
 	}
 	return 0;
@@ -216,19 +224,20 @@ static int read_segment(struct reader *reader)
 	struct blx__file *file;
 	uint64_t size = 0;
 	size_t len = 0;
-	int rv = files->ops->open(files, reader->path, BLX__OPEN_READ | BLX__OPEN_DIRECT, &file,
-		reader->error);
+	int rv = files->ops->open(files, reader->path, BLX__OPEN_READ | BLX__OPEN_DIRECT,
+		&file, reader->error);
 
 	if (rv != 0) {
 		return rv;
 	}
 	rv = files->ops->size(file, &size, reader->error);
-	if (rv == 0 && blx__wal_mem_reserve(&reader->mem, blx__wal_round((size_t)size)) != 0) {
+	if (rv == 0 &&
+		blx__wal_mem_reserve(&reader->mem, blx__wal_round((size_t)size)) != 0) {
 		rv = no_memory(reader);
 	}
 	if (rv == 0 && size > 0) {
-		rv = files->ops->read(file, reader->mem.data, blx__wal_round((size_t)size), 0, &len,
-			reader->error);
+		rv = files->ops->read(file, reader->mem.data,
+			blx__wal_round((size_t)size), 0, &len, reader->error);
 	}
 	files->ops->close(file);
 	reader->size = len / BLX__WAL_BLOCK * BLX__WAL_BLOCK;
@@ -239,28 +248,32 @@ static int check_owner(const struct reader *reader)
 {
 	const struct blx__wal_writer *writer = reader->recovery->writer;
 
-	if (memcmp(reader->header.cluster_id, writer->cluster_id, sizeof writer->cluster_id) != 0) {
+	if (memcmp(reader->header.cluster_id, writer->cluster_id,
+		    sizeof writer->cluster_id) != 0) {
 		return blx__error_set(reader->error, BLX_ECLUSTER,
 			"%s: belongs to another cluster; use the directory of this one",
 			reader->path);
 	}
 	if (reader->header.member_id != writer->member_id) {
 		return blx__error_set(reader->error, BLX_ECLUSTER,
-			"%s: belongs to member %llu, not to %llu; use this member's own directory",
+			"%s: belongs to member %llu, not to %llu; use this member's own "
+			"directory",
 			reader->path, (unsigned long long)reader->header.member_id,
 			(unsigned long long)writer->member_id);
 	}
 	return 0;
 }
 
-/* Is there a batch of that number or a later one of this segment behind the offset? */
-static bool has_later_batch(const struct reader *reader, size_t offset, uint32_t number,
-	const uint64_t *salt)
+/* Is there a batch of that number or a later one of this segment behind the offset?
+ * Without a salt, as the header is not whole, any will do. */
+static bool has_later_batch(
+	const struct reader *reader, size_t offset, uint32_t number, const uint64_t *salt)
 {
 	struct blx__wal_batch_head head;
 
 	for (; offset < reader->size; offset += BLX__WAL_BLOCK) {
-		if (blx__wal_find_batch(reader->mem.data + offset, reader->size - offset, &head) &&
+		if (blx__wal_find_batch(
+			    reader->mem.data + offset, reader->size - offset, &head) &&
 			head.seq == reader->seq && head.number >= number &&
 			(salt == NULL || head.salt == *salt)) {
 			return true;
@@ -272,11 +285,11 @@ static bool has_later_batch(const struct reader *reader, size_t offset, uint32_t
 /* Sets up the chain if the segment was begun: header and first batch are whole. */
 static int begin(struct reader *reader, bool newest, bool *ret_begun)
 {
-	struct blx__wal_decoder at = { .data = reader->mem.data,
-		.len = reader->size,
-		.at = BLX__WAL_BLOCK };
+	struct blx__wal_decoder at = {
+		.data = reader->mem.data, .len = reader->size, .at = BLX__WAL_BLOCK};
 	struct blx__wal_decoder end;
 	struct blx__wal_batch_head head;
+	const uint64_t *salt = NULL;
 	bool valid = false;
 	int rv = BLX_ECORRUPT;
 
@@ -292,12 +305,13 @@ static int begin(struct reader *reader, bool newest, bool *ret_begun)
 		if (rv != 0) {
 			return rv;
 		}
+		salt = &reader->header.salt;
 		at.lsn = reader->header.first_lsn;
 		reader->at = at;
 		valid = blx__wal_check_batch(&at, &reader->header, &head, &end);
 	}
 	*ret_begun = valid;
-	if (!valid && (!newest || has_later_batch(reader, BLX__WAL_BLOCK, 1, NULL))) {
+	if (!valid && (!newest || has_later_batch(reader, BLX__WAL_BLOCK, 1, salt))) {
 		return damaged(reader, reader->path, 0, "the header or the first batch");
 	}
 	return 0;
@@ -314,7 +328,8 @@ static int replay(struct reader *reader)
 		int rv;
 
 		if (head.number != reader->number) {
-			return damaged(reader, reader->path, reader->at.at, "a batch is missing");
+			return damaged(reader, reader->path, reader->at.at,
+				"a batch is missing");
 		}
 		rv = load_batch(reader, &first, &head);
 		if (rv != 0) {
@@ -326,8 +341,18 @@ static int replay(struct reader *reader)
 		reader->number++;
 		first = end;
 	}
-	if (has_later_batch(reader, reader->at.at, reader->number + 1, &reader->header.salt)) {
-		return damaged(reader, reader->path, reader->at.at, "valid records follow");
+	if (has_later_batch(
+		    reader, reader->at.at, reader->number + 1, &reader->header.salt)) {
+		return damaged(
+			reader, reader->path, reader->at.at, "valid records follow");
+	}
+	if (has_later_batch(
+		    reader, reader->at.at, reader->number, &reader->header.salt)) {
+		blx__log(BLX__LOG_WARN, "wal",
+			"%s: the write at offset %zu was under way when the member "
+			"stopped, and is "
+			"cut off",
+			reader->path, reader->at.at);
 	}
 	return 0;
 }
@@ -388,22 +413,24 @@ static int load_segment(struct reader *reader, bool newest)
 
 static int load_all(struct blx__wal_recovery *recovery, blx_error *error)
 {
-	struct reader reader = { .recovery = recovery, .error = error };
-	struct blx__wal_mem mem = { 0 };
+	struct reader reader = {.recovery = recovery, .error = error};
+	struct blx__wal_mem mem = {0};
 	size_t i;
 	int rv = 0;
 
 	for (i = 0; i < recovery->count && rv == 0; i++) {
-		reader = (struct reader){ .recovery = recovery,
+		reader = (struct reader){.recovery = recovery,
 			.error = error,
 			.seq = recovery->seqs[i],
-			.path = blx__wal_segment_path(recovery->writer->dir, recovery->seqs[i]),
-			.mem = mem };
+			.path = blx__wal_segment_path(
+				recovery->writer->dir, recovery->seqs[i]),
+			.mem = mem};
 		if (reader.path == NULL) {
 			rv = no_memory(&reader);
 		} else if (i > 0 && reader.seq != recovery->seqs[i - 1] + 1) {
 			rv = blx__error_set(error, BLX_ECORRUPT,
-				"%s: the segment before it is missing; " ADVICE, reader.path);
+				"%s: the segment before it is missing; " ADVICE,
+				reader.path);
 		} else {
 			rv = load_segment(&reader, i + 1 == recovery->count);
 		}
@@ -423,8 +450,10 @@ static int check_whole(const struct blx__wal_recovery *recovery, blx_error *erro
 
 	if (recovery->mark >= writer->lsn) {
 		return blx__error_set(error, BLX_ECORRUPT,
-			"%s: this disk lost writes it had confirmed: the log ends at record %llu, not "
-			"%llu; the member must not vote: remove it and join anew with an empty "
+			"%s: this disk lost writes it had confirmed: the log ends at "
+			"record %llu, not "
+			"%llu; the member must not vote: remove it and join anew with an "
+			"empty "
 			"directory",
 			writer->dir, (unsigned long long)(writer->lsn - 1),
 			(unsigned long long)recovery->mark);
@@ -435,7 +464,8 @@ static int check_whole(const struct blx__wal_recovery *recovery, blx_error *erro
 
 		if (group->first < group->next && loaded->first > group->first) {
 			return blx__error_set(error, BLX_ECORRUPT,
-				"%s: the segments with the entries %llu to %llu of group %u are "
+				"%s: the segments with the entries %llu to %llu of group "
+				"%u are "
 				"missing; " ADVICE,
 				writer->dir, (unsigned long long)group->first,
 				(unsigned long long)loaded->first - 1, i);
@@ -448,7 +478,8 @@ static int settle_end(struct blx__wal_writer *writer, blx_error *error)
 {
 	const struct blx__files *files = writer->env->files;
 	struct blx__wal_segment current;
-	int rv = blx__wal_segment_open(files, writer->dir, writer->current.seq, &current, error);
+	int rv = blx__wal_segment_open(
+		files, writer->dir, writer->current.seq, &current, error);
 
 	if (rv != 0) {
 		return rv;
@@ -462,11 +493,12 @@ static int settle_end(struct blx__wal_writer *writer, blx_error *error)
 		return rv;
 	}
 	if (blx__wal_mem_reserve(&writer->mem, BLX__WAL_BLOCK) != 0) {
-		return blx__error_set(error, BLX_ENOMEM, "open %s: out of memory", writer->dir);
+		return blx__error_set(
+			error, BLX_ENOMEM, "open %s: out of memory", writer->dir);
 	}
 	memset(writer->mem.data, 0, BLX__WAL_BLOCK);
-	return files->ops->write(current.file, writer->mem.data, BLX__WAL_BLOCK, writer->offset,
-		error);
+	return files->ops->write(
+		current.file, writer->mem.data, BLX__WAL_BLOCK, writer->offset, error);
 }
 
 int blx__wal_recover(struct blx__wal_recovery *recovery, blx_error *error)

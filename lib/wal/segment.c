@@ -15,7 +15,8 @@
 
 void blx__wal_segment_name(uint64_t seq, char ret_name[BLX__WAL_NAME_SIZE])
 {
-	int len = snprintf(ret_name, BLX__WAL_NAME_SIZE, PREFIX "%020" PRIu64 SUFFIX, seq);
+	int len =
+		snprintf(ret_name, BLX__WAL_NAME_SIZE, PREFIX "%020" PRIu64 SUFFIX, seq);
 
 	POST(len > 0 && len < BLX__WAL_NAME_SIZE);
 }
@@ -27,11 +28,13 @@ bool blx__wal_segment_parse(const char *name, uint64_t *ret_seq)
 	size_t i;
 
 	if (strlen(name) != prefix + DIGITS + strlen(SUFFIX) ||
-		strncmp(name, PREFIX, prefix) != 0 || strcmp(name + prefix + DIGITS, SUFFIX) != 0) {
+		strncmp(name, PREFIX, prefix) != 0 ||
+		strcmp(name + prefix + DIGITS, SUFFIX) != 0) {
 		return false;
 	}
 	for (i = prefix; i < prefix + DIGITS; i++) {
-		if (name[i] < '0' || name[i] > '9' || __builtin_mul_overflow(seq, 10, &seq) ||
+		if (name[i] < '0' || name[i] > '9' ||
+			__builtin_mul_overflow(seq, 10, &seq) ||
 			__builtin_add_overflow(seq, (uint64_t)(name[i] - '0'), &seq)) {
 			return false;
 		}
@@ -63,15 +66,17 @@ int blx__wal_segment_open(const struct blx__files *files, const char *dir, uint6
 	struct blx__wal_segment *ret_segment, blx_error *error)
 {
 	BLX__CLEANUP_FREE char *path = blx__wal_segment_path(dir, seq);
-	struct blx__wal_segment segment = { .seq = seq };
+	struct blx__wal_segment segment = {.seq = seq};
 	uint64_t size;
 	int rv;
 
 	if (path == NULL) {
-		return blx__error_set(error, BLX_ENOMEM, "open a segment of %s: out of memory", dir);
+		return blx__error_set(
+			error, BLX_ENOMEM, "open a segment of %s: out of memory", dir);
 	}
-	rv = files->ops->open(files, path, BLX__OPEN_WRITE | BLX__OPEN_DIRECT | BLX__OPEN_DSYNC,
-		&segment.file, error);
+	rv = files->ops->open(files, path,
+		BLX__OPEN_WRITE | BLX__OPEN_DIRECT | BLX__OPEN_DSYNC, &segment.file,
+		error);
 	if (rv != 0) {
 		return rv;
 	}
@@ -114,5 +119,5 @@ int blx__wal_mem_reserve(struct blx__wal_mem *mem, size_t size)
 void blx__wal_mem_finish(struct blx__wal_mem *mem)
 {
 	blx__free(mem->raw);
-	*mem = (struct blx__wal_mem){ 0 };
+	*mem = (struct blx__wal_mem){0};
 }

@@ -35,12 +35,35 @@ static void job_submit(struct blx__wal *wal, struct blx__wal_job *job,
 	job->busy = true;
 	job->code = 0;
 	blx_error_init(&job->error);
-	job->work = (struct blx__work){ .run = run, .done = done, .data = wal };
+	job->work = (struct blx__work){.run = run, .done = done, .data = wal};
 	blx__list_init(&job->work.link);
 	blx__env_submit(wal->env, BLX__QUEUE_DISK, &job->work);
 }
 
 /* ---- failures ------------------------------------------------------------ */
+
+static void tell_due(struct blx__wal *wal)
+{
+	if (!wal->fatal_due) {
+		return;
+	}
+	wal->fatal_due = false;
+	blx__log(BLX__LOG_ERROR, "wal", "%s", wal->fatal.message);
+	if (wal->on_fatal != NULL) {
+		wal->on_fatal(wal->data, &wal->fatal);
+	}
+}
+
+/* Refuses from now on; once. Whoever is not inside a call tells. */
+static void stop(struct blx__wal *wal, int code, const blx_error *error)
+{
+	if (wal->code != 0) {
+		return;
+	}
+	wal->code = code;
+	blx__error_copy(&wal->fatal, error);
+	wal->fatal_due = true;
+}
 
 static void refused_end(struct blx__wal *wal)
 {
@@ -50,7 +73,8 @@ static void refused_end(struct blx__wal *wal)
 	blx__list_init(&due);
 	blx__list_splice(&due, &wal->refused);
 	while ((link = blx__list_pop_front(&due)) != NULL) {
-		struct blx__wal_req *req = blx__container_of(link, struct blx__wal_req, link);
+		struct blx__wal_req *req =
+			blx__container_of(link, struct blx__wal_req, link);
 
 		req->cb(req, wal->code != 0 ? wal->code : BLX_ECANCELED);
 	}
@@ -60,6 +84,7 @@ static void refused_run(struct blx__post *post)
 {
 	struct blx__wal *wal = post->data;
 
+	tell_due(wal);
 	if (wal->batch_job.busy || !blx__list_empty(&wal->pending)) {
 		return; /* their turn comes first */
 	}
@@ -74,25 +99,13 @@ static void refuse(struct blx__wal *wal, struct blx__wal_req *req)
 	blx__env_post(wal->env, &wal->refused_post);
 }
 
-/* Refuses from now on, and tells; once. */
-static void stop(struct blx__wal *wal, int code, const blx_error *error)
-{
-	if (wal->code != 0) {
-		return;
-	}
-	wal->code = code;
-	blx__log(BLX__LOG_ERROR, "wal", "%s", error->message);
-	if (wal->on_fatal != NULL) {
-		wal->on_fatal(wal->data, error);
-	}
-}
-
 static void ops_end(struct blx__list *ops, int status)
 {
 	struct blx__list *link;
 
 	while ((link = blx__list_pop_front(ops)) != NULL) {
-		struct blx__wal_op *op = blx__container_of(link, struct blx__wal_op, link);
+		struct blx__wal_op *op =
+			blx__container_of(link, struct blx__wal_op, link);
 		struct blx__wal_req *req = op->req;
 
 		blx__free(op);
@@ -111,6 +124,7 @@ static void pending_fail(struct blx__wal *wal, int code)
 	ops_end(&due, code);
 }
 
+/* Nothing is written from now on. */
 static void die(struct blx__wal *wal, int code, const blx_error *error)
 {
 	wal->dead = true;
@@ -125,7 +139,8 @@ static void mark_run(struct blx__work *work)
 {
 	struct blx__wal *wal = work->data;
 
-	wal->mark_job.code = blx__wal_mark_write(&wal->mark, wal->mark_lsn, &wal->mark_job.error);
+	wal->mark_job.code =
+		blx__wal_mark_write(&wal->mark, wal->mark_lsn, &wal->mark_job.error);
 }
 
 static void on_mark(struct blx__work *work)
@@ -135,6 +150,7 @@ static void on_mark(struct blx__work *work)
 	wal->mark_job.busy = false;
 	if (wal->mark_job.code != 0) {
 		die(wal, wal->mark_job.code, &wal->mark_job.error);
+		tell_due(wal);
 	} else {
 		wal->stats.syncs++;
 	}
@@ -194,6 +210,7 @@ static void on_kept(struct blx__work *work)
 	} else if (code != 0) {
 		die(wal, code, &wal->keep_job.error);
 	}
+	tell_due(wal);
 	advance(wal);
 }
 
@@ -207,8 +224,8 @@ bool blx__wal_keep_plan(struct blx__wal *wal)
 	return blx__wal_keeper_plan(&wal->keeper);
 }
 
-/* Not while the first batch of a segment is under way: were that to fail, there would be two
- * segments that are not begun. */
+/* Not while the first batch of a segment is under way: were that to fail, there would be
+ * two segments that are not begun. */
 static void keep_start(struct blx__wal *wal)
 {
 	if (wal->batch_job.busy && wal->batch.next != NULL) {
@@ -228,7 +245,7 @@ static void keep_start(struct blx__wal *wal)
 static bool next_is_ready(const struct blx__wal *wal)
 {
 	return (!wal->keep_job.busy || wal->keeper.step == BLX__WAL_STEP_REMOVE) &&
-		wal->keeper.ready;
+	       wal->keeper.ready;
 }
 
 bool blx__wal_place(struct blx__wal *wal, size_t size, bool *ret_change)
@@ -265,12 +282,13 @@ static void batch_fill(struct blx__wal *wal, bool change)
 	struct blx__list *link;
 
 	while ((link = wal->pending.next) != &wal->pending) {
-		struct blx__wal_op *op = blx__container_of(link, struct blx__wal_op, link);
+		struct blx__wal_op *op =
+			blx__container_of(link, struct blx__wal_op, link);
 		size_t size = wal->batch.size + op->size;
 
 		if (!blx__list_empty(&wal->batch.ops) &&
-			(size > BLX__WAL_BATCH_MAX ||
-				blx__wal_writer_need(&wal->writer, size, change) > room)) {
+			(size > BLX__WAL_BATCH_MAX || blx__wal_writer_need(&wal->writer,
+							      size, change) > room)) {
 			return;
 		}
 		blx__list_remove(link);
@@ -299,7 +317,8 @@ static void batch_run(struct blx__work *work)
 	blx__wal_writer_write(&wal->writer, &wal->batch);
 }
 
-/* The next batch starts before anybody hears of this one: the disk does not wait for them. */
+/* The next batch starts before anybody hears of this one: the disk does not wait for
+ * them. */
 static void on_batch(struct blx__work *work)
 {
 	struct blx__wal *wal = work->data;
@@ -312,6 +331,7 @@ static void on_batch(struct blx__work *work)
 	wal->batch_job.busy = false;
 	if (code != 0) {
 		die(wal, code, &wal->batch.error);
+		tell_due(wal);
 		ops_end(&ops, wal->code);
 		advance(wal);
 		return;
@@ -376,9 +396,9 @@ static void on_closed(struct blx__work *work)
 
 static void close_start(struct blx__wal *wal)
 {
-	if (!wal->closing || wal->close_job.busy || wal->batch_job.busy || wal->keep_job.busy ||
-		wal->mark_job.busy || !blx__list_empty(&wal->pending) ||
-		!blx__list_empty(&wal->refused)) {
+	if (!wal->closing || wal->close_job.busy || wal->batch_job.busy ||
+		wal->keep_job.busy || wal->mark_job.busy ||
+		!blx__list_empty(&wal->pending) || !blx__list_empty(&wal->refused)) {
 		return;
 	}
 	blx__timer_stop(wal->env, &wal->mark_timer);
@@ -423,7 +443,8 @@ static void take(struct blx__wal *wal, struct blx__wal_req *req, struct blx__wal
 
 	if (op == NULL && wal->code == 0) {
 		(void)blx__error_set(&error, BLX_ENOMEM,
-			"write to the log %s: out of memory; restart the member", wal->dir);
+			"write to the log %s: out of memory; restart the member",
+			wal->dir);
 		die(wal, BLX_ENOMEM, &error);
 	}
 	if (wal->code != 0 || wal->closing) {
@@ -473,15 +494,15 @@ void blx__wal_append(struct blx__wal *wal, struct blx__wal_req *req, unsigned gr
 	take(wal, req, blx__wal_op_append(group, entries, n));
 }
 
-void blx__wal_truncate(struct blx__wal *wal, struct blx__wal_req *req, unsigned group,
-	uint64_t index)
+void blx__wal_truncate(
+	struct blx__wal *wal, struct blx__wal_req *req, unsigned group, uint64_t index)
 {
 	PRE(group < wal->writer.groups_max);
 	take(wal, req, blx__wal_op_truncate(group, index));
 }
 
-void blx__wal_set_hard_state(struct blx__wal *wal, struct blx__wal_req *req, unsigned group,
-	uint64_t term, uint64_t vote)
+void blx__wal_set_hard_state(struct blx__wal *wal, struct blx__wal_req *req,
+	unsigned group, uint64_t term, uint64_t vote)
 {
 	PRE(group < wal->writer.groups_max);
 	take(wal, req, blx__wal_op_hard_state(group, term, vote));
@@ -494,12 +515,16 @@ void blx__wal_snapshot(struct blx__wal *wal, struct blx__wal_req *req, unsigned 
 	take(wal, req, blx__wal_op_snapshot(group, snapshot));
 }
 
-int blx__wal_state_take(struct blx__wal *wal, unsigned group, struct blx__wal_state *ret_state)
+int blx__wal_state_take(
+	struct blx__wal *wal, unsigned group, struct blx__wal_state *ret_state)
 {
 	PRE(group < wal->writer.groups_max);
 	PRE(!wal->batch_job.busy);
+	PRE(wal->loaded[group].first + wal->loaded[group].count ==
+		wal->writer.groups[group].next);
 
-	return blx__wal_loaded_take(&wal->loaded[group], &wal->writer.groups[group], ret_state);
+	return blx__wal_loaded_take(
+		&wal->loaded[group], &wal->writer.groups[group], ret_state);
 }
 
 void blx__wal_stats_get(const struct blx__wal *wal, struct blx__wal_stats *ret_stats)

@@ -35,10 +35,11 @@ struct blx__wal_opts {
 	const char *dir;      /* copied */
 	uint8_t cluster_id[16];
 	uint64_t member_id;
-	size_t segment_size;  /* of new segments; a multiple of 4096 is made of it */
+	size_t segment_size; /* of new segments; a multiple of 4096 is made of it */
 	unsigned groups_max;
-	bool create;          /* make a new log: BLX_EINUSE if there is one. Without it a log
-			       * that is not there is BLX_ENOENT, never made anew */
+	bool create; /* make a new log, and its directory: BLX_EINUSE if there is one or
+		      * its mark says there was. Without it a log that is not there is
+		      * BLX_ENOENT, never made anew */
 	/* The log can no longer be written; once. Not inside a call. */
 	void (*on_fatal)(void *data, const blx_error *error);
 	void *data;
@@ -46,7 +47,8 @@ struct blx__wal_opts {
 
 /* Blocks: recovers what is there. BLX_ECORRUPT, BLX_ECLUSTER (of another cluster or
  * member), BLX_EVERSION, BLX_ENOSPC, BLX_EIO; the message has the file and what to do. */
-int blx__wal_open(const struct blx__wal_opts *opts, struct blx__wal **ret_wal, blx_error *error);
+int blx__wal_open(
+	const struct blx__wal_opts *opts, struct blx__wal **ret_wal, blx_error *error);
 
 /* What is pending comes to its end, then the log is gone and cb is called. */
 void blx__wal_close(struct blx__wal *wal, void (*cb)(void *data), void *data);
@@ -71,14 +73,16 @@ struct blx__wal_state {
 	uint64_t snapshot_term;
 	void *snapshot_meta; /* owned */
 	size_t snapshot_meta_len;
-	uint64_t first_index; /* of entries[0]; where the next one goes if there is none */
+	uint64_t
+		first_index; /* of entries[0]; where the next one goes if there is none */
 	size_t count;
 	struct blx__wal_entry *entries; /* owned, with the data */
-	void *arena; /* owned by the wal's code */
+	void *arena;                    /* owned by the wal's code */
 };
 
-/* Once for each group after open. BLX_ENOMEM. */
-int blx__wal_state_take(struct blx__wal *wal, unsigned group, struct blx__wal_state *ret_state);
+/* Once for each group after open, before any entries are appended. BLX_ENOMEM. */
+int blx__wal_state_take(
+	struct blx__wal *wal, unsigned group, struct blx__wal_state *ret_state);
 void blx__wal_state_finish(struct blx__wal_state *state);
 
 /* A pending request: memory of the caller's until its cb. status is 0 or a BLX_E... code;
@@ -90,25 +94,27 @@ struct blx__wal_req {
 	uint64_t lsn; /* the wal's */
 };
 
-/* Entries that go on where the group's log ends. All data is copied before return, or with
- * the bytes kept until cb: the caller keeps them until cb either way. */
+/* Entries that go on where the group's log ends. All data is copied before return, or
+ * with the bytes kept until cb: the caller keeps them until cb either way. */
 void blx__wal_append(struct blx__wal *wal, struct blx__wal_req *req, unsigned group,
 	const struct blx__wal_entry *entries, size_t n);
 
 /* The entries from the index on are gone. */
-void blx__wal_truncate(struct blx__wal *wal, struct blx__wal_req *req, unsigned group,
-	uint64_t index);
+void blx__wal_truncate(
+	struct blx__wal *wal, struct blx__wal_req *req, unsigned group, uint64_t index);
 
-void blx__wal_set_hard_state(struct blx__wal *wal, struct blx__wal_req *req, unsigned group,
-	uint64_t term, uint64_t vote);
+void blx__wal_set_hard_state(struct blx__wal *wal, struct blx__wal_req *req,
+	unsigned group, uint64_t term, uint64_t vote);
 
 struct blx__wal_snapshot {
 	uint64_t index;
 	uint64_t term;
 	const void *meta; /* borrowed until return */
 	size_t meta_len;
-	/* Entries before it are no longer needed. index + 1 with an index beyond the log's
-	 * end: the whole log is replaced by the snapshot, and goes on behind it. */
+	/* Entries before it are no longer needed. index + 1: the whole log is replaced by
+	 * the snapshot, as when one is installed, and goes on behind it: entries behind
+	 * the index go, too. Never more than index + 1, nor beyond the log's end but for
+	 * that. */
 	uint64_t keep_from;
 };
 void blx__wal_snapshot(struct blx__wal *wal, struct blx__wal_req *req, unsigned group,
@@ -124,7 +130,7 @@ int blx__wal_snapshot_sync(struct blx__wal *wal, unsigned group,
 
 struct blx__wal_stats {
 	uint64_t bytes_written;
-	uint64_t syncs;  /* writes to the disk that were made durable */
+	uint64_t syncs; /* writes to the disk that were made durable */
 	uint64_t records;
 	uint64_t segments;
 	uint64_t segments_recycled;

@@ -33,14 +33,15 @@ struct blx__wal {
 	struct blx__wal_batch batch;
 	struct blx__wal_job batch_job;
 	struct blx__wal_segment batch_next; /* while it is the batch's to take */
-	struct blx__wal_keeper keeper; /* the disk thread's while its job is busy; but while that
-					* removes, ready and next are the loop's */
+	struct blx__wal_keeper
+		keeper; /* the disk thread's while its job is busy; but while that
+			 * removes, ready and next are the loop's */
 	struct blx__wal_job keep_job;
 	/* What the keeper is told when it is idle. */
 	uint64_t current;
 	uint64_t needed;
 	size_t want;
-	uint64_t oldest; /* and what it told last */
+	uint64_t oldest;           /* and what it told last */
 	struct blx__wal_mark mark; /* the disk thread's while its job is busy */
 	struct blx__wal_job mark_job;
 	struct blx__timer mark_timer;
@@ -49,11 +50,14 @@ struct blx__wal {
 	uint64_t confirmed_lsn; /* the last record that is durable */
 
 	struct blx__list pending; /* of struct blx__wal_op */
-	uint64_t *tails;          /* owned; where each group's next entry goes, all requests told */
+	uint64_t
+		*tails; /* owned; where each group's next entry goes, all requests told */
 	struct blx__wal_loaded *loaded; /* owned; of each group */
 
-	int code;    /* what requests end with from now on; 0: they are taken */
-	bool dead;   /* and nothing is written any more */
+	int code;  /* what requests end with from now on; 0: they are taken */
+	bool dead; /* and nothing is written any more */
+	blx_error fatal;
+	bool fatal_due;           /* on_fatal is to be called */
 	struct blx__list refused; /* of struct blx__wal_req */
 	struct blx__post refused_post;
 

@@ -8,7 +8,7 @@
 #include <string.h>
 
 /* Memory kept from one batch to the next; a larger one is given back. */
-#define MEM_KEPT (1024 * 1024)
+#define MEM_KEPT ((size_t)5 * 1024 * 1024)
 
 /* ---- requests ------------------------------------------------------------ */
 
@@ -17,14 +17,14 @@ static struct blx__wal_op *op_new(enum blx__wal_type type, unsigned group, size_
 	struct blx__wal_op *op = blx__malloc(sizeof *op + extra);
 
 	if (op != NULL) {
-		*op = (struct blx__wal_op){ .type = type, .group = group, .records = 1 };
+		*op = (struct blx__wal_op){.type = type, .group = group, .records = 1};
 		blx__list_init(&op->link);
 	}
 	return op;
 }
 
-struct blx__wal_op *blx__wal_op_append(unsigned group, const struct blx__wal_entry *entries,
-	size_t n)
+struct blx__wal_op *blx__wal_op_append(
+	unsigned group, const struct blx__wal_entry *entries, size_t n)
 {
 	struct blx__wal_op *op = op_new(BLX__WAL_ENTRY, group, n * sizeof *entries);
 	size_t i;
@@ -64,13 +64,14 @@ struct blx__wal_op *blx__wal_op_hard_state(unsigned group, uint64_t term, uint64
 	return op;
 }
 
-struct blx__wal_op *blx__wal_op_snapshot(unsigned group,
-	const struct blx__wal_snapshot *snapshot)
+struct blx__wal_op *blx__wal_op_snapshot(
+	unsigned group, const struct blx__wal_snapshot *snapshot)
 {
 	struct blx__wal_op *op = op_new(BLX__WAL_SNAPSHOT, group, snapshot->meta_len);
 
 	if (op != NULL) {
-		op->size = blx__wal_record_size(BLX__WAL_SNAPSHOT_LEN + snapshot->meta_len);
+		op->size =
+			blx__wal_record_size(BLX__WAL_SNAPSHOT_LEN + snapshot->meta_len);
 		op->snapshot = *snapshot;
 		if (snapshot->meta_len > 0) {
 			memcpy(op->entries, snapshot->meta, snapshot->meta_len);
@@ -82,7 +83,7 @@ struct blx__wal_op *blx__wal_op_snapshot(unsigned group,
 
 void blx__wal_batch_init(struct blx__wal_batch *batch)
 {
-	*batch = (struct blx__wal_batch){ .error = BLX_ERROR_INIT };
+	*batch = (struct blx__wal_batch){.error = BLX_ERROR_INIT};
 	blx__list_init(&batch->ops);
 }
 
@@ -101,14 +102,14 @@ static void put_entries(struct blx__wal_encoder *encoder, const struct blx__wal_
 
 	for (i = 0; i < op->count; i++) {
 		const struct blx__wal_entry *entry = &op->entries[i];
-		uint8_t fixed[BLX__WAL_ENTRY_LEN] = { 0 };
+		uint8_t fixed[BLX__WAL_ENTRY_LEN] = {0};
 
 		blx__store_u64(fixed, entry->index);
 		blx__store_u64(fixed + 8, entry->term);
 		fixed[16] = entry->type;
 		blx__wal_put_record(encoder, BLX__WAL_ENTRY, op->group,
-			(struct blx__wal_part){ fixed, sizeof fixed },
-			(struct blx__wal_part){ entry->data, entry->len });
+			(struct blx__wal_part){fixed, sizeof fixed},
+			(struct blx__wal_part){entry->data, entry->len});
 	}
 }
 
@@ -120,8 +121,8 @@ static void put_snapshot(struct blx__wal_encoder *encoder, const struct blx__wal
 	blx__store_u64(fixed + 8, op->snapshot.term);
 	blx__store_u64(fixed + 16, op->snapshot.keep_from);
 	blx__wal_put_record(encoder, BLX__WAL_SNAPSHOT, op->group,
-		(struct blx__wal_part){ fixed, sizeof fixed },
-		(struct blx__wal_part){ op->snapshot.meta, op->snapshot.meta_len });
+		(struct blx__wal_part){fixed, sizeof fixed},
+		(struct blx__wal_part){op->snapshot.meta, op->snapshot.meta_len});
 }
 
 static void put_numbers(struct blx__wal_encoder *encoder, const struct blx__wal_op *op)
@@ -136,8 +137,8 @@ static void put_numbers(struct blx__wal_encoder *encoder, const struct blx__wal_
 		blx__store_u64(fixed + 8, op->vote);
 		len = BLX__WAL_HARD_STATE_LEN;
 	}
-	blx__wal_put_record(encoder, op->type, op->group, (struct blx__wal_part){ fixed, len },
-		(struct blx__wal_part){ NULL, 0 });
+	blx__wal_put_record(encoder, op->type, op->group,
+		(struct blx__wal_part){fixed, len}, (struct blx__wal_part){NULL, 0});
 }
 
 static void put_op(struct blx__wal_encoder *encoder, const struct blx__wal_op *op)
@@ -167,8 +168,8 @@ static int apply_op(struct blx__wal_writer *writer, const struct blx__wal_op *op
 	switch (op->type) {
 	case BLX__WAL_ENTRY:
 		for (i = 0; i < op->count && rv == 0; i++) {
-			rv = blx__wal_group_append(group, op->entries[i].index,
-				writer->current.seq);
+			rv = blx__wal_group_append(
+				group, op->entries[i].index, writer->current.seq);
 		}
 		break;
 	case BLX__WAL_TRUNCATE:
@@ -199,13 +200,14 @@ static size_t checkpoint_size(const struct blx__wal_writer *writer)
 	return size;
 }
 
-size_t blx__wal_writer_need(const struct blx__wal_writer *writer, size_t size, bool begins)
+size_t blx__wal_writer_need(
+	const struct blx__wal_writer *writer, size_t size, bool begins)
 {
 	if (!begins) {
 		return blx__wal_round(BLX__WAL_BATCH_HEAD + size);
 	}
 	return BLX__WAL_BLOCK +
-		blx__wal_round(BLX__WAL_BATCH_HEAD + checkpoint_size(writer) + size);
+	       blx__wal_round(BLX__WAL_BATCH_HEAD + checkpoint_size(writer) + size);
 }
 
 uint64_t blx__wal_writer_needed(const struct blx__wal_writer *writer)
@@ -225,11 +227,11 @@ uint64_t blx__wal_writer_needed(const struct blx__wal_writer *writer)
  * whole the segment is not begun. */
 static void begin_segment(struct blx__wal_writer *writer, struct blx__wal_segment *next)
 {
-	struct blx__wal_header header = { .member_id = writer->member_id,
+	struct blx__wal_header header = {.member_id = writer->member_id,
 		.seq = next->seq,
 		.first_lsn = writer->lsn,
 		.salt = blx__random_u64(writer->env),
-		.prev_chain = writer->chain };
+		.prev_chain = writer->chain};
 
 	INVARIANT(next->seq == writer->current.seq + 1);
 
@@ -243,21 +245,22 @@ static void begin_segment(struct blx__wal_writer *writer, struct blx__wal_segmen
 	blx__wal_header_put(&header, writer->mem.data, &writer->chain);
 }
 
-static size_t encode(struct blx__wal_writer *writer, const struct blx__wal_batch *batch,
-	size_t size)
+static size_t encode(
+	struct blx__wal_writer *writer, const struct blx__wal_batch *batch, size_t size)
 {
 	size_t header = batch->next != NULL ? BLX__WAL_BLOCK : 0;
-	struct blx__wal_encoder encoder = { .data = writer->mem.data,
+	struct blx__wal_encoder encoder = {.data = writer->mem.data,
 		.cap = size,
 		.len = header,
 		.chain = writer->chain,
-		.lsn = writer->lsn };
-	struct blx__wal_batch_head head = { .size = (uint32_t)(size - header),
+		.lsn = writer->lsn};
+	struct blx__wal_batch_head head = {.size = (uint32_t)(size - header),
 		.number = writer->number,
 		.seq = writer->current.seq,
 		.salt = writer->salt,
-		.records = batch->records + (batch->next != NULL ? writer->groups_max : 0),
-		.lsn = writer->lsn };
+		.records =
+			batch->records + (batch->next != NULL ? writer->groups_max : 0),
+		.lsn = writer->lsn};
 	struct blx__list *link;
 	unsigned i;
 
@@ -265,7 +268,7 @@ static size_t encode(struct blx__wal_writer *writer, const struct blx__wal_batch
 	for (i = 0; batch->next != NULL && i < writer->groups_max; i++) {
 		blx__wal_group_checkpoint_put(&writer->groups[i], i, &encoder);
 	}
-	blx__list_foreach(link, &batch->ops) {
+	blx__list_foreach (link, &batch->ops) {
 		put_op(&encoder, blx__container_of(link, struct blx__wal_op, link));
 	}
 	memset(encoder.data + encoder.len, 0, size - encoder.len);
@@ -280,14 +283,16 @@ static int apply_ops(struct blx__wal_writer *writer, const struct blx__wal_batch
 	struct blx__list *link;
 	int rv = 0;
 
-	blx__list_foreach(link, &batch->ops) {
+	blx__list_foreach (link, &batch->ops) {
 		rv = rv != 0 ? rv
-			     : apply_op(writer, blx__container_of(link, struct blx__wal_op, link));
+			     : apply_op(writer,
+				       blx__container_of(link, struct blx__wal_op, link));
 	}
 	return rv;
 }
 
-static int write_batch(struct blx__wal_writer *writer, struct blx__wal_batch *batch, size_t size)
+static int write_batch(
+	struct blx__wal_writer *writer, struct blx__wal_batch *batch, size_t size)
 {
 	const struct blx__files_ops *ops = writer->env->files->ops;
 	uint64_t before;
@@ -295,7 +300,8 @@ static int write_batch(struct blx__wal_writer *writer, struct blx__wal_batch *ba
 
 	if (blx__wal_mem_reserve(&writer->mem, size) != 0) {
 		return blx__error_set(&batch->error, BLX_ENOMEM,
-			"write %zu bytes to the log %s: out of memory", size, writer->dir);
+			"write %zu bytes to the log %s: out of memory", size,
+			writer->dir);
 	}
 	if (batch->next != NULL) {
 		begin_segment(writer, batch->next);

@@ -17,9 +17,9 @@ struct blx__wal_op {
 	struct blx__wal_req *req; /* borrowed; NULL: nobody is told */
 	enum blx__wal_type type;
 	unsigned group;
-	size_t size;      /* of its records */
+	size_t size; /* of its records */
 	uint32_t records;
-	uint64_t index;   /* of a truncation */
+	uint64_t index; /* of a truncation */
 	uint64_t term;
 	uint64_t vote;
 	struct blx__wal_snapshot snapshot; /* meta is behind this struct */
@@ -28,12 +28,12 @@ struct blx__wal_op {
 };
 
 /* NULL without memory. Free with blx__free(). */
-struct blx__wal_op *blx__wal_op_append(unsigned group, const struct blx__wal_entry *entries,
-	size_t n);
+struct blx__wal_op *blx__wal_op_append(
+	unsigned group, const struct blx__wal_entry *entries, size_t n);
 struct blx__wal_op *blx__wal_op_truncate(unsigned group, uint64_t index);
 struct blx__wal_op *blx__wal_op_hard_state(unsigned group, uint64_t term, uint64_t vote);
-struct blx__wal_op *blx__wal_op_snapshot(unsigned group,
-	const struct blx__wal_snapshot *snapshot);
+struct blx__wal_op *blx__wal_op_snapshot(
+	unsigned group, const struct blx__wal_snapshot *snapshot);
 
 struct blx__wal_batch {
 	struct blx__list ops;
@@ -68,8 +68,10 @@ struct blx__wal_writer {
 void blx__wal_batch_init(struct blx__wal_batch *batch);
 void blx__wal_batch_add(struct blx__wal_batch *batch, struct blx__wal_op *op);
 
-/* The bytes that so many bytes of records need in the present segment, or in a new one. */
-size_t blx__wal_writer_need(const struct blx__wal_writer *writer, size_t size, bool begins);
+/* The bytes that so many bytes of records need in the present segment, or in a new one.
+ */
+size_t blx__wal_writer_need(
+	const struct blx__wal_writer *writer, size_t size, bool begins);
 static inline size_t blx__wal_writer_room(const struct blx__wal_writer *writer)
 {
 	return writer->current.size - writer->offset;
