@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <semaphore.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stddef.h>
@@ -39,6 +40,7 @@ struct remote {
 	uint64_t call_id;
 	struct blx__list waiting; /* requests, for a connection */
 	struct blx__list sent;    /* requests, for an answer */
+	struct blx__buf scratch;
 	blx_error why;            /* the last connection failed */
 
 	pthread_mutex_t lock;
@@ -51,8 +53,8 @@ struct remote {
 	int open_code;
 	blx_error open_why; /* set before opened is posted */
 
-	_Atomic int64_t time_ms; /* of the cluster, at the last hello */
-	_Atomic uint64_t time_at_ns;
+	/* The cluster's time less our monotonic one, at the last hello. */
+	_Atomic int64_t time_offset_ms;
 };
 
 static struct remote *remote_of(blx_client *client)
@@ -65,8 +67,7 @@ static struct blx__request *request_of(struct blx__list *link)
 	return blx__container_of(link, struct blx__request, link);
 }
 
-/* ---- the end of a request ------------------------------------------------------------
- */
+/* ---- the end of a request ---- */
 
 static void finish(struct remote *remote, struct blx__request *request,
 	const struct blx__response *response)
@@ -108,8 +109,7 @@ static void on_deadline(struct blx__timer *timer)
 	}
 }
 
-/* ---- sending
- * ----------------------------------------------------------------------------- */
+/* ---- sending ---- */
 
 static uint32_t left_ms(const struct remote *remote, const struct blx__request *request)
 {
@@ -123,20 +123,19 @@ static void send_one(struct remote *remote, struct blx__request *request)
 	uint32_t left = left_ms(remote, request);
 	uint32_t margin = left / MARGIN_PART < MARGIN_MS ? left / MARGIN_PART : MARGIN_MS;
 	struct blx__call_head head = {.op = request->op, .timeout_ms = left - margin};
-	struct blx__buf bytes;
+	struct blx__buf *bytes = &remote->scratch;
 	int rv;
 
 	if (head.timeout_ms == 0) {
 		head.timeout_ms = 1; /* 0 would mean the default */
 	}
 	request->call_id = ++remote->call_id;
-	blx__buf_init(&bytes);
-	blx__call_head_put(&bytes, &head);
-	rv = blx__buf_ok(&bytes)
+	blx__buf_reset(bytes);
+	blx__call_head_put(bytes, &head);
+	rv = blx__buf_ok(bytes)
 		     ? blx__conn_send2(remote->conn, BLX__KIND_CALL, request->call_id,
-			       bytes.data, bytes.len, request->body, request->body_len)
+			       bytes->data, bytes->len, request->body, request->body_len)
 		     : BLX_ENOMEM;
-	blx__buf_finish(&bytes);
 	if (rv != 0) {
 		fail(remote, request, rv, "send to %s: %s", remote->address,
 			blx_strerror(rv));
@@ -168,8 +167,7 @@ static bool may_repeat(const struct blx__request *request)
 		       blx__command_has_session(request->body, request->body_len));
 }
 
-/* ---- the connection
- * -------------------------------------------------------------------------- */
+/* ---- the connection ---- */
 
 static void tried(struct remote *remote, int code)
 {
@@ -188,8 +186,8 @@ static void on_open(struct blx__conn *conn, const struct blx__hello *hello, void
 	(void)conn;
 	remote->open = true;
 	remote->backoff_ms = REDIAL_MIN_MS;
-	atomic_store(&remote->time_ms, hello->time_ms);
-	atomic_store(&remote->time_at_ns, blx__mono_ns(remote->env));
+	atomic_store(&remote->time_offset_ms,
+		hello->time_ms - (int64_t)blx__mono_ms(remote->env));
 	tried(remote, 0);
 	send_waiting(remote);
 }
@@ -233,8 +231,7 @@ static void sent_take_back(struct remote *remote)
 		} else {
 			fail(remote, request, BLX_ECONNECT,
 				"the connection to %s was lost while it performed this; "
-				"look whether it "
-				"was done",
+				"look whether it was done",
 				remote->address);
 		}
 	}
@@ -242,22 +239,33 @@ static void sent_take_back(struct remote *remote)
 	blx__list_splice(&remote->waiting, &again);
 }
 
+static void intake_take(struct remote *remote);
+
+/* What a callback handed in at the very end ends, too, before the loop does. */
 static void stop_if_done(struct remote *remote)
 {
 	if (remote->closing && remote->conn == NULL) {
+		intake_take(remote);
 		blx__uv_env_stop(remote->env);
 	}
 }
 
+/* Some texts of why name the address, others only say what is wrong there. */
 static void explain(struct remote *remote, const blx_error *why)
 {
-	if (why->code == BLX_OK || why->code == BLX_ECONNECT) {
-		(void)blx__error_set(&remote->why, BLX_ECONNECT,
-			"%.180s; is the member running?", why->message);
-	} else {
-		(void)blx__error_set(&remote->why, why->code, "%.180s: %.60s",
-			remote->address, why->message);
+	bool is_lost = why->code == BLX_OK || why->code == BLX_ECONNECT;
+	const char *text = why->message;
+	size_t len = strlen(remote->address);
+
+	if (strncmp(text, "connect ", 8) == 0) {
+		text += 8;
 	}
+	if (strncmp(text, remote->address, len) == 0 && strncmp(text + len, ": ", 2) == 0) {
+		text += len + 2;
+	}
+	(void)blx__error_set(&remote->why, is_lost ? BLX_ECONNECT : why->code,
+		"connect %.120s: %.80s%s", remote->address, text,
+		is_lost ? "; is the member running?" : "");
 }
 
 static void on_close(struct blx__conn *conn, const blx_error *why, void *data)
@@ -305,8 +313,7 @@ static void on_redial(struct blx__timer *timer)
 	}
 }
 
-/* ---- coming in
- * ---------------------------------------------------------------------------------- */
+/* ---- coming in ---- */
 
 static void request_begin(struct remote *remote, struct blx__request *request)
 {
@@ -325,19 +332,32 @@ static void request_begin(struct remote *remote, struct blx__request *request)
 	}
 }
 
-static void on_intake(struct blx__post *post)
+static bool intake_splice(struct remote *remote, struct blx__list *taken)
 {
-	struct remote *remote = post->data;
+	(void)pthread_mutex_lock(&remote->lock);
+	blx__list_splice(taken, &remote->intake);
+	(void)pthread_mutex_unlock(&remote->lock);
+	return !blx__list_empty(taken);
+}
+
+static void intake_take(struct remote *remote)
+{
 	struct blx__list taken;
 	struct blx__list *link;
 
 	blx__list_init(&taken);
-	(void)pthread_mutex_lock(&remote->lock);
-	blx__list_splice(&taken, &remote->intake);
-	(void)pthread_mutex_unlock(&remote->lock);
-	while ((link = blx__list_pop_front(&taken)) != NULL) {
-		request_begin(remote, request_of(link));
+	while (intake_splice(remote, &taken)) {
+		while ((link = blx__list_pop_front(&taken)) != NULL) {
+			request_begin(remote, request_of(link));
+		}
 	}
+}
+
+static void on_intake(struct blx__post *post)
+{
+	struct remote *remote = post->data;
+
+	intake_take(remote);
 	send_waiting(remote);
 }
 
@@ -369,14 +389,11 @@ static bool remote_on_loop(blx_client *client)
 static int64_t remote_time_ms(blx_client *client)
 {
 	struct remote *remote = remote_of(client);
-	uint64_t since = blx__mono_ns(remote->env) - atomic_load(&remote->time_at_ns);
 
-	return atomic_load(&remote->time_ms) + (int64_t)(since / 1000000);
+	return atomic_load(&remote->time_offset_ms) + (int64_t)blx__mono_ms(remote->env);
 }
 
-/* ---- life
- * --------------------------------------------------------------------------------------------
- */
+/* ---- life ---- */
 
 static void fail_all(struct remote *remote, struct blx__list *list)
 {
@@ -391,7 +408,7 @@ static void on_close_post(struct blx__post *post)
 	struct remote *remote = post->data;
 
 	remote->closing = true;
-	on_intake(&remote->intake_post);
+	intake_take(remote);
 	fail_all(remote, &remote->sent);
 	fail_all(remote, &remote->waiting);
 	blx__timer_stop(remote->env, &remote->redial);
@@ -404,6 +421,7 @@ static void on_close_post(struct blx__post *post)
 static void remote_free(struct remote *remote)
 {
 	blx__client_finish(&remote->client);
+	blx__buf_finish(&remote->scratch);
 	(void)pthread_mutex_destroy(&remote->lock);
 	(void)sem_destroy(&remote->opened);
 	blx__free(remote->address);
@@ -415,12 +433,12 @@ static void remote_close(blx_client *client)
 	struct remote *remote = remote_of(client);
 
 	if (blx__client_forked(client)) {
-		return; /* the loop and its thread are in the parent; what is left is
-			   leaked */
+		/* The loop and its thread are in the parent; what is left is leaked. */
+		return;
 	}
 	blx__env_post(remote->env, &remote->close_post);
 	(void)pthread_join(remote->thread, NULL);
-	/* What our connection posted last. */
+	/* What our connection may have posted last. */
 	blx__uv_env_process(remote->env);
 	blx__uv_env_destroy(remote->env);
 	remote_free(remote);
@@ -440,6 +458,23 @@ static void *loop_thread(void *data)
 
 	blx__uv_env_run(remote->env);
 	return NULL;
+}
+
+/* Signals are the host's business: none is delivered here. */
+static int thread_start(struct remote *remote)
+{
+	sigset_t all;
+	sigset_t before;
+	int rv;
+
+	(void)sigfillset(&all);
+	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
+	rv = pthread_create(&remote->thread, NULL, loop_thread, remote);
+	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (rv == 0) {
+		(void)pthread_setname_np(remote->thread, "blixard-client");
+	}
+	return rv;
 }
 
 static int remote_create(
@@ -464,6 +499,7 @@ static int remote_create(
 	}
 	remote->backoff_ms = REDIAL_MIN_MS;
 	blx_error_init(&remote->why);
+	blx__buf_init(&remote->scratch);
 	blx__list_init(&remote->waiting);
 	blx__list_init(&remote->sent);
 	blx__list_init(&remote->intake);
@@ -510,7 +546,7 @@ int blx__client_remote_open(const char *address, uint32_t timeout_ms,
 		return rv;
 	}
 	(void)blx__timer_start_ms(remote->env, &remote->redial, 0);
-	rv = pthread_create(&remote->thread, NULL, loop_thread, remote);
+	rv = thread_start(remote);
 	if (rv != 0) {
 		blx__uv_env_destroy(remote->env);
 		remote_free(remote);

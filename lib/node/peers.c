@@ -14,6 +14,10 @@
 #define REDIAL_MIN_MS 50
 #define REDIAL_MAX_MS 1000
 
+/* A member that is removed keeps its connection for so long: for the answers that it waits for,
+ * the one to its own removal among them. */
+#define FAREWELL_MS 1000
+
 /* How long the one with the smaller id waits for the other to dial. */
 #define PATIENCE_MS 400
 
@@ -22,13 +26,16 @@ struct peer {
 	struct blx__peers *peers;
 	uint64_t id;
 	uint64_t instance; /* of its data directory as first seen; 0: not yet */
+	uint64_t incarnation; /* of its run that conn is to */
 	char name[BLX__NAME_LEN_MAX + 1];
 	char address[BLX__ADDRESS_LEN_MAX + 1]; /* empty: not known */
 	bool is_member;         /* of the configuration; else only let in */
+	bool leaving;           /* no longer of it: gone when the timer runs out */
 	struct blx__conn *conn; /* open; NULL: not connected */
 	struct blx__conn *dial; /* of ours, under way */
 	struct blx__timer timer;
 	uint32_t backoff_ms;
+	int dial_code; /* why dialling failed last, so that it is logged once */
 	uint64_t heard_ns;
 	struct blx__list calls;
 };
@@ -47,6 +54,8 @@ struct blx__peers {
 	struct blx__list list; /* struct peer */
 	uint64_t call_id;
 	unsigned conns; /* of ours that are not gone */
+	struct blx__buf scratch;
+	bool configured; /* has seen a configuration: knows who is a member */
 	bool held;
 	bool closing;
 	void (*closed_cb)(void *data);
@@ -88,7 +97,7 @@ static void own_hello(const struct blx__peers *peers, struct blx__hello *ret_hel
 	(void)snprintf(ret_hello->name, sizeof ret_hello->name, "%s", identity->name);
 }
 
-/* ---- calls --------------------------------------------------------------------- */
+/* ---- calls ---- */
 
 static void on_ended_post(struct blx__post *post)
 {
@@ -158,8 +167,8 @@ int blx__peers_call(struct blx__peers *peers, uint64_t id,
 	blx__peer_call_cb cb, void *data)
 {
 	struct peer *peer = find(peers, id);
+	struct blx__buf *bytes = &peers->scratch;
 	struct call *call;
-	struct blx__buf bytes;
 	int rv;
 
 	if (peer == NULL || peer->conn == NULL) {
@@ -172,14 +181,13 @@ int blx__peers_call(struct blx__peers *peers, uint64_t id,
 	*call = (struct call){
 		.peer = peer, .id = ++peers->call_id, .cb = cb, .data = data};
 	blx__timer_init(&call->timer, on_call_late, call);
-	blx__buf_init(&bytes);
-	blx__call_head_put(&bytes, head);
-	rv = !blx__buf_ok(&bytes) || blx__timer_start_ms(peers->opts.env, &call->timer,
-					     head->timeout_ms) != 0
+	blx__buf_reset(bytes);
+	blx__call_head_put(bytes, head);
+	rv = !blx__buf_ok(bytes) || blx__timer_start_ms(peers->opts.env, &call->timer,
+					    head->timeout_ms) != 0
 		     ? BLX_ENOMEM
-		     : blx__conn_send2(peer->conn, BLX__KIND_CALL, call->id, bytes.data,
-			       bytes.len, body, len);
-	blx__buf_finish(&bytes);
+		     : blx__conn_send2(peer->conn, BLX__KIND_CALL, call->id, bytes->data,
+			       bytes->len, body, len);
 	if (rv != 0) {
 		blx__timer_stop(peers->opts.env, &call->timer);
 		blx__free(call);
@@ -189,7 +197,7 @@ int blx__peers_call(struct blx__peers *peers, uint64_t id,
 	return 0;
 }
 
-/* ---- connections ------------------------------------------------------------------- */
+/* ---- connections ---- */
 
 static void dial_later(struct peer *peer, uint32_t delay_ms)
 {
@@ -297,6 +305,21 @@ static void on_conn_frame(
 	}
 }
 
+/* One line for each kind of failure, until a connection stands again: dialling goes on. */
+static void dial_failed(struct peer *peer, const blx_error *why)
+{
+	bool is_plain = why->code == BLX_OK || why->code == BLX_ECONNECT ||
+			why->code == BLX_ECANCELED || why->code == BLX_EBUSY ||
+			why->code == BLX_ETIMEOUT;
+
+	if (why->code != peer->dial_code) {
+		blx__log(is_plain ? BLX__LOG_DEBUG : BLX__LOG_WARN, "peers",
+			"%s: dial %s at %s: %s", peer->peers->opts.identity->name,
+			peer->name, peer->address, why->message);
+		peer->dial_code = why->code;
+	}
+}
+
 static void on_conn_close(struct blx__conn *conn, const blx_error *why, void *data)
 {
 	struct peer *peer = data;
@@ -304,9 +327,8 @@ static void on_conn_close(struct blx__conn *conn, const blx_error *why, void *da
 	bool was_open = peer->conn == conn;
 
 	peers->conns--;
-	if (!was_open && why->code != BLX_ECANCELED) {
-		blx__log(BLX__LOG_DEBUG, "peers", "%s: dial %s: %s",
-			peers->opts.identity->name, peer->name, why->message);
+	if (!was_open) {
+		dial_failed(peer, why);
 	}
 	if (peer->dial == conn) {
 		peer->dial = NULL;
@@ -318,14 +340,21 @@ static void on_conn_close(struct blx__conn *conn, const blx_error *why, void *da
 	closed_check(peers);
 }
 
-static int instance_check(
+/* Is it the one that we know by this id? A directory that was wiped and kept its id has
+ * forgotten its votes and entries: to take it for the same member would break raft. */
+static int identity_check(
 	struct peer *peer, const struct blx__hello *hello, blx_error *error)
 {
+	if (peer->is_member && peer->name[0] != '\0' &&
+		strcmp(peer->name, hello->name) != 0) {
+		return blx__error_set(error, BLX_EPERM,
+			"member %llu is %s, and %s says it were it",
+			(unsigned long long)peer->id, peer->name, hello->name);
+	}
 	if (peer->instance != 0 && peer->instance != hello->instance) {
 		return blx__error_set(error, BLX_EPERM,
 			"%s has another data directory than before: a member that lost "
-			"its disk must "
-			"be removed and join anew under an empty directory",
+			"its disk must be removed and join anew, with an empty directory",
 			hello->name);
 	}
 	return 0;
@@ -348,6 +377,8 @@ static void link_made(
 	struct blx__conn *old = peer->conn;
 
 	peer->instance = hello->instance;
+	peer->incarnation = hello->incarnation;
+	peer->dial_code = 0;
 	if (old != NULL) {
 		link_lost(peer);
 		drop(peers, &old);
@@ -360,6 +391,23 @@ static void link_made(
 	peers->opts.cbs->on_link(peer->id, true, peers->opts.data);
 }
 
+/* Who answered at the address? */
+static int dialled_check(
+	struct peer *peer, const struct blx__hello *hello, blx_error *error)
+{
+	const struct blx__identity *own = peer->peers->opts.identity;
+
+	if (memcmp(hello->cluster_id, own->cluster_id, sizeof own->cluster_id) != 0) {
+		return blx__error_set(error, BLX_ECLUSTER,
+			"%s answers, of another cluster", hello->name);
+	}
+	if (hello->role != BLX__ROLE_MEMBER || hello->id != peer->id) {
+		return blx__error_set(
+			error, BLX_EPERM, "%s answers, another member", hello->name);
+	}
+	return identity_check(peer, hello, error);
+}
+
 static void on_conn_open(
 	struct blx__conn *conn, const struct blx__hello *hello, void *data)
 {
@@ -367,19 +415,8 @@ static void on_conn_open(
 	struct blx__peers *peers = peer->peers;
 	blx_error why = BLX_ERROR_INIT;
 
-	if (memcmp(hello->cluster_id, peers->opts.identity->cluster_id,
-		    sizeof hello->cluster_id) != 0 ||
-		hello->role != BLX__ROLE_MEMBER || hello->id != peer->id) {
-		blx__log(BLX__LOG_WARN, "peers",
-			"%s: at %s answers %s, not member %s of this cluster",
-			peers->opts.identity->name, peer->address, hello->name,
-			peer->name);
-		blx__conn_close(conn);
-		return;
-	}
-	if (instance_check(peer, hello, &why) != 0) {
-		blx__log(BLX__LOG_WARN, "peers", "%s: %s", peers->opts.identity->name,
-			why.message);
+	if (dialled_check(peer, hello, &why) != 0) {
+		dial_failed(peer, &why);
 		blx__conn_close(conn);
 		return;
 	}
@@ -387,9 +424,11 @@ static void on_conn_open(
 		blx__conn_close(conn); /* the other's dialling counts */
 		return;
 	}
-	peer->dial = NULL;
+	peer->dial = NULL; /* it is peer->conn from here on */
 	link_made(peer, conn, hello);
 }
+
+static void peer_destroy(struct peer *peer);
 
 static void on_dial_timer(struct blx__timer *timer)
 {
@@ -398,6 +437,10 @@ static void on_dial_timer(struct blx__timer *timer)
 	struct blx__hello hello;
 	blx_error error = BLX_ERROR_INIT;
 
+	if (peer->leaving) {
+		peer_destroy(peer);
+		return;
+	}
 	if (peer->conn != NULL || peer->dial != NULL || peers->closing ||
 		peer->address[0] == '\0') {
 		return;
@@ -405,16 +448,14 @@ static void on_dial_timer(struct blx__timer *timer)
 	own_hello(peers, &hello);
 	if (blx__conn_connect(peers->opts.env, peer->address, &hello, &conn_cbs, peer,
 		    &peer->dial, &error) != 0) {
-		blx__log(BLX__LOG_WARN, "peers", "%s: %s", peers->opts.identity->name,
-			error.message);
+		dial_failed(peer, &error);
 		dial_again(peer);
 		return;
 	}
 	peers->conns++;
 }
 
-/* ---- who they are
- * ----------------------------------------------------------------------- */
+/* ---- who they are ---- */
 
 static struct peer *peer_create(struct blx__peers *peers, uint64_t id)
 {
@@ -447,25 +488,37 @@ static void peer_destroy(struct peer *peer)
 	blx__free(peer);
 }
 
+static void peer_farewell(struct peer *peer)
+{
+	struct blx__env *env = peer->peers->opts.env;
+
+	peer->is_member = false;
+	peer->leaving = true;
+	drop(peer->peers, &peer->dial);
+	if (blx__timer_start_ms(env, &peer->timer, FAREWELL_MS) != 0) {
+		peer_destroy(peer);
+	}
+}
+
 static void configure_one(struct blx__peers *peers, const struct raft_server *server)
 {
 	struct peer *peer = find(peers, server->id);
-	bool fresh = peer == NULL;
 
 	if (server->id == peers->opts.identity->id) {
 		return;
 	}
-	if (fresh) {
+	if (peer == NULL) {
 		peer = peer_create(peers, server->id);
-		if (peer == NULL) {
-			return; /* the next look at the configuration finds it missing */
-		}
+	}
+	if (peer == NULL) {
+		return; /* no memory: the next change of the configuration tries again */
 	}
 	if (blx__server_address_split(server->address, peer->name, peer->address) != 0) {
 		peer->address[0] = '\0';
 	}
 	if (!peer->is_member) {
 		peer->is_member = true;
+		peer->leaving = false;
 		dial_later(peer, peers->opts.identity->id > peer->id ? 0 : PATIENCE_MS);
 	}
 }
@@ -476,31 +529,23 @@ void blx__peers_configure(struct blx__peers *peers, const struct raft_configurat
 	struct blx__list *tmp;
 	unsigned i;
 
+	if (peers->closing || conf->n == 0) {
+		return;
+	}
+	peers->configured = true;
 	blx__list_foreach_safe (link, tmp, &peers->list) {
 		bool found = false;
 
 		for (i = 0; i < conf->n; i++) {
 			found = found || conf->servers[i].id == peer_of(link)->id;
 		}
-		if (!found && conf->n > 0) {
-			peer_destroy(peer_of(link));
+		if (!found && !peer_of(link)->leaving) {
+			peer_farewell(peer_of(link));
 		}
 	}
 	for (i = 0; i < conf->n; i++) {
 		configure_one(peers, &conf->servers[i]);
 	}
-}
-
-static bool knows_nobody(const struct blx__peers *peers)
-{
-	struct blx__list *link;
-
-	blx__list_foreach (link, &peers->list) {
-		if (peer_of(link)->is_member) {
-			return false;
-		}
-	}
-	return true;
 }
 
 int blx__peers_admit(
@@ -518,21 +563,29 @@ int blx__peers_admit(
 			"%s is of cluster %s, this is %s of cluster %s", hello->name,
 			theirs, own->name, ours);
 	}
+	if (peers->closing) {
+		return blx__error_set(
+			refusal, BLX_EUNAVAILABLE, "%s is stopping", own->name);
+	}
 	if (hello->id == own->id) {
 		return blx__error_set(refusal, BLX_EPERM, "%s has the id of %s",
 			hello->name, own->name);
 	}
 	peer = find(peers, hello->id);
-	if ((peer == NULL || !peer->is_member) && !knows_nobody(peers)) {
+	/* One that has just joined knows nobody yet: it trusts whoever knows the cluster's
+	 * id. One that lags behind a change refuses a new member, which tries again. */
+	if (peers->configured && (peer == NULL || !peer->is_member)) {
 		return blx__error_set(refusal, BLX_ENOTMEMBER,
 			"%s does not know %s as a member of the cluster", own->name,
 			hello->name);
 	}
-	if (peer != NULL && peer->conn != NULL && peer->id < own->id) {
+	/* Of another run: the connection we have is to a process that is gone. */
+	if (peer != NULL && peer->conn != NULL && peer->id < own->id &&
+		peer->incarnation == hello->incarnation) {
 		return blx__error_set(
 			refusal, BLX_EBUSY, "%s is connected already", hello->name);
 	}
-	return peer != NULL ? instance_check(peer, hello, refusal) : 0;
+	return peer != NULL ? identity_check(peer, hello, refusal) : 0;
 }
 
 void blx__peers_adopt(
@@ -541,7 +594,7 @@ void blx__peers_adopt(
 	struct peer *peer = find(peers, hello->id);
 
 	peers->conns++;
-	if (peer == NULL) {
+	if (peer == NULL && !peers->closing) {
 		peer = peer_create(peers, hello->id);
 	}
 	if (peer == NULL) {
@@ -556,8 +609,7 @@ void blx__peers_adopt(
 	link_made(peer, conn, hello);
 }
 
-/* ---- the whole
- * ----------------------------------------------------------------------------- */
+/* ---- the whole ---- */
 
 int blx__peers_create(const struct blx__peers_opts *opts, struct blx__peers **ret_peers)
 {
@@ -569,6 +621,7 @@ int blx__peers_create(const struct blx__peers_opts *opts, struct blx__peers **re
 	peers->opts = *opts;
 	blx__list_init(&peers->list);
 	blx__list_init(&peers->ended);
+	blx__buf_init(&peers->scratch);
 	blx__post_init(&peers->ended_post, on_ended_post, peers);
 	blx__post_init(&peers->closed_post, on_closed_post, peers);
 	*ret_peers = peers;
@@ -595,9 +648,10 @@ void blx__peers_destroy(struct blx__peers *peers)
 		return;
 	}
 	while (!blx__list_empty(&peers->list)) {
-		peer_destroy(peer_of(
-			peers->list.next)); /* never begun: nothing is connected */
+		/* Never begun: nothing is connected. */
+		peer_destroy(peer_of(peers->list.next));
 	}
+	blx__buf_finish(&peers->scratch);
 	blx__free(peers);
 }
 
@@ -630,19 +684,16 @@ int blx__peers_reply(struct blx__peers *peers, uint64_t id, uint64_t call_id,
 	const struct blx__response *response)
 {
 	struct peer *peer = find(peers, id);
-	struct blx__buf bytes;
-	int rv;
+	struct blx__buf *bytes = &peers->scratch;
 
 	if (peer == NULL || peer->conn == NULL) {
 		return BLX_ECONNECT;
 	}
-	blx__buf_init(&bytes);
-	blx__response_put(&bytes, response);
-	rv = blx__buf_ok(&bytes) ? blx__conn_send2(peer->conn, BLX__KIND_REPLY, call_id,
-					   bytes.data, bytes.len, NULL, 0)
-				 : BLX_ENOMEM;
-	blx__buf_finish(&bytes);
-	return rv;
+	blx__buf_reset(bytes);
+	blx__response_put(bytes, response);
+	return blx__buf_ok(bytes) ? blx__conn_send2(peer->conn, BLX__KIND_REPLY, call_id,
+					    bytes->data, bytes->len, NULL, 0)
+				  : BLX_ENOMEM;
 }
 
 void blx__peers_hold(struct blx__peers *peers, bool hold)

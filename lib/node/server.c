@@ -15,6 +15,25 @@
 /* No caller waits longer than this, whatever it says. */
 #define TIMEOUT_MAX_MS (10u * 60 * 1000)
 
+/* Bytes of the calls of one connection under way: beyond it nothing more is read from it
+ * until half of them are answered. */
+#define CALLS_BYTES_MAX ((size_t)32 * 1024 * 1024)
+
+/* Of all members together. A member has clients of its own, and its other traffic is on
+ * the same connection, so it is not kept from reading but answered with BLX_EBUSY. */
+#define PEER_CALLS_MAX       (16 * BLX__SERVER_CALLS_MAX)
+#define PEER_CALLS_BYTES_MAX ((size_t)128 * 1024 * 1024)
+
+/* Connections by the address that have not become a member's: they are short. They must
+ * not be able to keep clients out. */
+#define STRANGERS_MAX 256
+
+/* Of those that are too many, so many are told so; the others are closed. */
+#define TOLD_MAX 32
+
+/* The same refusal is logged once in so long. */
+#define REFUSAL_LOG_MS 60000
+
 /* A connection that came in. It stays for as long as it is open or a call of it is under
  * way. */
 struct guest {
@@ -22,8 +41,11 @@ struct guest {
 	struct blx__server *server;
 	struct blx__conn *conn; /* NULL: closed, or the peers' now */
 	bool is_local;          /* came by the unix socket */
-	uint8_t role;           /* 0: has not said hello */
+	bool is_too_many;       /* it is let in to be told so */
+	bool paused;
+	uint8_t role; /* 0: has not said hello */
 	unsigned calls;
+	size_t calls_bytes;
 };
 
 struct call {
@@ -41,7 +63,11 @@ struct blx__server {
 	struct blx__listener *local;
 	struct blx__list guests;
 	unsigned guests_count;
+	unsigned locals_count; /* of them, by the unix socket */
 	unsigned peer_calls;
+	size_t peer_calls_bytes;
+	char refusal[BLX_ERROR_MESSAGE_SIZE]; /* that was logged last, and when */
+	uint64_t refusal_ns;
 	struct blx__buf scratch;
 	bool closing;
 	void (*closed_cb)(void *data);
@@ -49,7 +75,7 @@ struct blx__server {
 	struct blx__post closed_post;
 };
 
-/* ---- the end --------------------------------------------------------------------- */
+/* ---- the end ---- */
 
 static void closed_check(struct blx__server *server)
 {
@@ -72,28 +98,53 @@ static void guest_check(struct guest *guest)
 	if (guest->conn == NULL && guest->calls == 0) {
 		blx__list_remove(&guest->link);
 		server->guests_count--;
+		server->locals_count -= guest->is_local;
 		blx__free(guest);
 		closed_check(server);
 	}
 }
 
-/* ---- calls --------------------------------------------------------------------------
- */
+/* ---- calls ---- */
 
 static void reply_to_guest(
 	struct guest *guest, uint64_t id, const struct blx__response *response)
 {
 	struct blx__server *server = guest->server;
+	int rv;
 
 	if (guest->conn == NULL) {
 		return; /* nobody is left to hear it */
 	}
 	blx__buf_reset(&server->scratch);
 	blx__response_put(&server->scratch, response);
-	if (!blx__buf_ok(&server->scratch) ||
-		blx__conn_send2(guest->conn, BLX__KIND_REPLY, id, server->scratch.data,
-			server->scratch.len, NULL, 0) != 0) {
+	rv = blx__buf_ok(&server->scratch)
+		     ? blx__conn_send2(guest->conn, BLX__KIND_REPLY, id,
+			       server->scratch.data, server->scratch.len, NULL, 0)
+		     : BLX_ENOMEM;
+	if (rv != 0 && rv != BLX_ECONNECT) {
 		blx__conn_close(guest->conn); /* it would wait for an answer in vain */
+	}
+}
+
+static void guest_call_ended(struct guest *guest, const struct call *call)
+{
+	guest->calls--;
+	guest->calls_bytes -= call->request.body_len;
+	if (guest->paused && guest->conn != NULL &&
+		guest->calls_bytes < CALLS_BYTES_MAX / 2) {
+		guest->paused = false;
+		blx__conn_pause(guest->conn, false);
+	}
+	guest_check(guest); /* may free it */
+}
+
+static void guest_call_began(struct guest *guest, const struct call *call)
+{
+	guest->calls++;
+	guest->calls_bytes += call->request.body_len;
+	if (!guest->paused && guest->calls_bytes > CALLS_BYTES_MAX) {
+		guest->paused = true;
+		blx__conn_pause(guest->conn, true);
 	}
 }
 
@@ -106,13 +157,13 @@ static void on_call_done(
 
 	if (guest != NULL) {
 		reply_to_guest(guest, call->id, response);
-		guest->calls--;
-		guest_check(guest);
+		guest_call_ended(guest, call);
 	} else {
 		/* One that is not connected any more asks again, or has given up. */
 		(void)blx__peers_reply(
 			server->node->peers, call->from, call->id, response);
 		server->peer_calls--;
+		server->peer_calls_bytes -= request->body_len;
 		closed_check(server);
 	}
 	blx__free(call);
@@ -202,8 +253,20 @@ static void on_guest_frame(
 		return;
 	}
 	call->guest = guest;
-	guest->calls++;
+	guest_call_began(guest, call);
 	blx__request_submit(server->node, &call->request);
+}
+
+static void refuse_peer_call(
+	struct blx__server *server, uint64_t from, uint64_t id, int code, const char *text)
+{
+	struct blx__response response = {.code = code,
+		.outcome = BLX_NOT_APPLIED,
+		.message = text,
+		.message_len = strlen(text)};
+
+	/* One that is not connected any more has learned so by itself. */
+	(void)blx__peers_reply(server->node->peers, from, id, &response);
 }
 
 void blx__server_on_peer_call(
@@ -213,23 +276,29 @@ void blx__server_on_peer_call(
 	int code;
 
 	if (server->closing) {
+		/* It was not begun: whoever leads next may do it. */
+		refuse_peer_call(server, from, frame->id, BLX_ENOTLEADER,
+			"the member is stopping");
+		return;
+	}
+	if (server->peer_calls >= PEER_CALLS_MAX ||
+		server->peer_calls_bytes + frame->len > PEER_CALLS_BYTES_MAX) {
+		refuse_peer_call(server, from, frame->id, BLX_EBUSY,
+			"too many calls of members are under way");
 		return;
 	}
 	call = call_create(server, frame, &code);
 	if (call == NULL) {
-		struct blx__response response = {
-			.code = code, .outcome = BLX_NOT_APPLIED};
-
-		(void)blx__peers_reply(server->node->peers, from, frame->id, &response);
+		refuse_peer_call(server, from, frame->id, code, blx_strerror(code));
 		return;
 	}
 	call->from = from;
 	server->peer_calls++;
+	server->peer_calls_bytes += call->request.body_len;
 	blx__request_submit(server->node, &call->request);
 }
 
-/* ---- coming in ------------------------------------------------------------------------
- */
+/* ---- coming in ---- */
 
 static void own_hello(const struct blx__node *node, struct blx__hello *ret_hello)
 {
@@ -280,6 +349,11 @@ static int admit(struct guest *guest, const struct blx__hello *hello, blx_error 
 		return blx__error_set(
 			refusal, BLX_EUNAVAILABLE, "%s has stopped", node->identity.name);
 	}
+	if (guest->is_too_many) {
+		return blx__error_set(refusal, BLX_EBUSY,
+			"%s has as many connections as it takes; close some",
+			node->identity.name);
+	}
 	if (guest->is_local) {
 		return admit_local(guest, hello, refusal);
 	}
@@ -292,6 +366,23 @@ static int admit(struct guest *guest, const struct blx__hello *hello, blx_error 
 		       : 0;
 }
 
+/* Who is refused tries again, and again. */
+static void refusal_log(
+	struct blx__server *server, const struct blx__hello *hello, const char *text)
+{
+	uint64_t now = blx__mono_ns(server->node->env);
+	bool again = strcmp(server->refusal, text) == 0 &&
+		     now - server->refusal_ns < (uint64_t)REFUSAL_LOG_MS * 1000000;
+
+	blx__log(again ? BLX__LOG_DEBUG : BLX__LOG_WARN, "server", "%s: refused %s: %s",
+		server->node->identity.name,
+		hello != NULL && hello->name[0] != '\0' ? hello->name : "a connection", text);
+	if (!again) {
+		(void)snprintf(server->refusal, sizeof server->refusal, "%s", text);
+		server->refusal_ns = now;
+	}
+}
+
 static void on_guest_hello(
 	struct blx__conn *conn, const struct blx__hello *hello, void *data)
 {
@@ -302,14 +393,14 @@ static void on_guest_hello(
 
 	own_hello(node, &own);
 	if (admit(guest, hello, &refusal) != 0) {
-		blx__log(BLX__LOG_WARN, "server", "%s: refused %s: %s",
-			node->identity.name,
-			hello->name[0] != '\0' ? hello->name : "a client",
-			refusal.message);
+		refusal_log(guest->server, hello, refusal.message);
 		blx__conn_refuse(conn, &own, &refusal);
 		return;
 	}
 	guest->role = hello->role;
+	if (hello->role != BLX__ROLE_MEMBER) {
+		blx__conn_limit(conn, BLX__CONN_QUEUE_CLIENT_MAX);
+	}
 	blx__conn_welcome(conn, &own);
 	if (hello->role == BLX__ROLE_MEMBER) {
 		guest->conn = NULL;
@@ -323,7 +414,9 @@ static void on_guest_close(struct blx__conn *conn, const blx_error *why, void *d
 	struct guest *guest = data;
 
 	(void)conn;
-	(void)why;
+	if (why->code == BLX_EPROTO || why->code == BLX_ECORRUPT) {
+		refusal_log(guest->server, NULL, why->message);
+	}
 	guest->conn = NULL;
 	guest_check(guest);
 }
@@ -334,35 +427,47 @@ static const struct blx__conn_cbs guest_cbs = {
 	.on_close = on_guest_close,
 };
 
+static struct guest *guest_create(struct blx__server *server, bool is_local)
+{
+	unsigned count = is_local ? server->locals_count
+				  : server->guests_count - server->locals_count;
+	unsigned max = is_local ? BLX__SERVER_CLIENTS_MAX : STRANGERS_MAX;
+	struct guest *guest;
+
+	if (count >= max + TOLD_MAX || server->closing) {
+		return NULL;
+	}
+	guest = blx__calloc(1, sizeof *guest);
+	if (guest != NULL) {
+		guest->server = server;
+		guest->is_local = is_local;
+		guest->is_too_many = count >= max;
+	}
+	return guest;
+}
+
 static void on_accept(
 	struct blx__listener *listener, struct blx__stream *stream, void *data)
 {
 	struct blx__server *server = data;
 	struct blx__env *env = server->node->env;
-	struct guest *guest = NULL;
+	struct guest *guest = guest_create(server, listener == server->local);
 
-	if (server->guests_count < BLX__SERVER_CLIENTS_MAX && !server->closing) {
-		guest = blx__calloc(1, sizeof *guest);
-	}
 	if (guest == NULL) {
-		blx__log(BLX__LOG_WARN, "server",
-			"%s: a connection is turned away: there are %u",
-			server->node->identity.name, server->guests_count);
+		refusal_log(server, NULL, "too many connections");
 		env->net->ops->close(stream);
 		return;
 	}
-	guest->server = server;
-	guest->is_local = listener == server->local;
 	if (blx__conn_accept(env, stream, &guest_cbs, guest, &guest->conn) != 0) {
 		blx__free(guest);
 		return;
 	}
 	server->guests_count++;
+	server->locals_count += guest->is_local;
 	blx__list_push_back(&server->guests, &guest->link);
 }
 
-/* ---- the whole
- * --------------------------------------------------------------------------- */
+/* ---- the whole ---- */
 
 int blx__server_create(struct blx__node *node, struct blx__server **ret_server)
 {
@@ -426,7 +531,7 @@ void blx__server_close(struct blx__server *server, void (*cb)(void *data), void 
 		struct guest *guest = blx__container_of(link, struct guest, link);
 
 		if (guest->conn != NULL) {
-			blx__conn_close(guest->conn);
+			blx__conn_leave(guest->conn); /* with the last answers */
 		}
 	}
 	closed_check(server);

@@ -18,14 +18,18 @@
 /* A buffer that grew larger than this for once is given back when it is empty. */
 #define BUFFER_KEPT ((size_t)1024 * 1024)
 
+#define PEER_SIZE 128
+
 /*
  *	CONNECTING -> GREETING -> OPEN
  *	accepted: AWAITING -> ASKED -> OPEN
- *	any of them -> LEAVING (a refusal is being sent) -> CLOSING
+ *	AWAITING, ASKED, OPEN -> LEAVING -> CLOSING
+ *	any of them -> CLOSING
  *
  * CONNECTING: the stream is not there yet. GREETING: our hello is sent. AWAITING:
  * for the peer's hello. ASKED: the owner decides on it. OPEN: frames go both
- * ways. CLOSING: the stream is closed, on_close comes next.
+ * ways. LEAVING: what waits is being sent, what comes in is dropped. CLOSING: the
+ * stream is closed, on_close comes next.
  */
 enum conn_state { CONNECTING, GREETING, AWAITING, ASKED, OPEN, LEAVING, CLOSING };
 
@@ -40,6 +44,7 @@ struct blx__conn {
 	size_t in_wanted;        /* so many bytes make it whole, if the header is known */
 	struct blx__buf out[2];  /* one is being written, frames go to the other */
 	unsigned filling;
+	size_t out_max;
 	bool writing;
 	bool held;
 	bool paused;
@@ -48,32 +53,37 @@ struct blx__conn {
 	struct blx__post free_post;
 	struct blx__timer timer; /* of the handshake, then of silence */
 	uint64_t heard_ns;
+	char peer[PEER_SIZE]; /* for messages: where it was dialled, or what it calls itself */
 	blx_error why;
 };
 
-/* ---- the end -------------------------------------------------------------------- */
+/* ---- the end ---- */
 
+/* A reason that is there already, of a refusal, is the one that counts. */
 static void close_for(struct blx__conn *conn, int code, const char *text)
 {
 	if (conn->state == CLOSING) {
 		return;
 	}
 	if (conn->why.code == 0) {
-		(void)blx__error_set(&conn->why, code, "%s", text);
+		(void)blx__error_set(&conn->why, code, "%s: %s", conn->peer, text);
 	}
 	conn->state = CLOSING;
 	blx__timer_stop(conn->env, &conn->timer);
 	conn->env->net->ops->close(conn->stream);
 }
 
-static void on_freed_post(struct blx__post *post)
+static void conn_free(struct blx__conn *conn)
 {
-	struct blx__conn *conn = post->data;
-
 	blx__buf_finish(&conn->in);
 	blx__buf_finish(&conn->out[0]);
 	blx__buf_finish(&conn->out[1]);
 	blx__free(conn);
+}
+
+static void on_free_post(struct blx__post *post)
+{
+	conn_free(post->data);
 }
 
 static void on_stream_close(
@@ -94,8 +104,11 @@ static void on_stream_close(
 	if (conn->cbs->on_close != NULL) {
 		conn->cbs->on_close(conn, &conn->why, conn->data);
 	}
-	blx__env_post(conn->env,
-		&conn->free_post); /* behind whatever of ours is still posted */
+	if (conn->flush_post.queued || conn->resume_post.queued) {
+		blx__env_post(conn->env, &conn->free_post); /* behind them */
+	} else {
+		conn_free(conn);
+	}
 }
 
 void blx__conn_close(struct blx__conn *conn)
@@ -103,7 +116,7 @@ void blx__conn_close(struct blx__conn *conn)
 	close_for(conn, BLX_ECANCELED, "closed");
 }
 
-/* ---- out -------------------------------------------------------------------------- */
+/* ---- out ---- */
 
 static void flush(struct blx__conn *conn)
 {
@@ -137,10 +150,15 @@ static void on_stream_written(struct blx__stream *stream, void *data)
 		blx__buf_reset(out);
 	}
 	if (conn->state == LEAVING && conn->out[conn->filling].len == 0) {
-		close_for(conn, BLX_ECANCELED, "refused");
+		close_for(conn, BLX_ECANCELED, "closed");
 		return;
 	}
 	flush(conn);
+}
+
+static void on_leave_late(struct blx__timer *timer)
+{
+	close_for(timer->data, BLX_ECANCELED, "closed before all was sent");
 }
 
 static int queue_frame(struct blx__conn *conn, const struct blx__frame *frame,
@@ -148,7 +166,7 @@ static int queue_frame(struct blx__conn *conn, const struct blx__frame *frame,
 {
 	struct blx__buf *out = &conn->out[conn->filling];
 	uint8_t header[BLX__FRAME_HEADER_SIZE];
-	struct blx__frame whole = *frame;
+	struct blx__frame whole = {.kind = frame->kind, .id = frame->id};
 	size_t before = out->len;
 	uint32_t crc;
 
@@ -156,10 +174,11 @@ static int queue_frame(struct blx__conn *conn, const struct blx__frame *frame,
 	if (whole.len > BLX__FRAME_LEN_MAX) {
 		return BLX_ETOOBIG;
 	}
-	if (conn->out[0].len + conn->out[1].len + whole.len > BLX__CONN_QUEUE_MAX) {
+	if (conn->out[0].len + conn->out[1].len + sizeof header + whole.len > conn->out_max) {
 		return BLX_EBUSY;
 	}
 	if (!blx__buf_reserve(out, sizeof header + whole.len)) {
+		out->failed = false; /* what is in it is whole, and there may be memory later */
 		return BLX_ENOMEM;
 	}
 	crc = blx__crc32c(0, frame->payload, frame->len);
@@ -191,6 +210,32 @@ int blx__conn_send(struct blx__conn *conn, const struct blx__frame *frame)
 		conn, frame->kind, frame->id, frame->payload, frame->len, NULL, 0);
 }
 
+void blx__conn_limit(struct blx__conn *conn, size_t queue_max)
+{
+	PRE(queue_max >= BLX__FRAME_HEADER_SIZE + BLX__FRAME_LEN_MAX);
+
+	conn->out_max = queue_max;
+}
+
+void blx__conn_leave(struct blx__conn *conn)
+{
+	if (conn->state != OPEN) {
+		blx__conn_close(conn);
+		return;
+	}
+	conn->state = LEAVING;
+	conn->held = false;
+	blx__timer_stop(conn->env, &conn->timer);
+	blx__timer_init(&conn->timer, on_leave_late, conn);
+	if (blx__timer_start_ms(conn->env, &conn->timer, BLX__CONN_LEAVE_MS) != 0) {
+		close_for(conn, BLX_ENOMEM, "out of memory");
+	} else if (!conn->writing && conn->out[conn->filling].len == 0) {
+		close_for(conn, BLX_ECANCELED, "closed");
+	} else {
+		flush(conn);
+	}
+}
+
 void blx__conn_hold(struct blx__conn *conn, bool hold)
 {
 	conn->held = hold;
@@ -211,10 +256,17 @@ static void send_own(
 	}
 }
 
-/* ---- the handshake ------------------------------------------------------------------
- */
+/* ---- the handshake ---- */
 
 static void on_silence(struct blx__timer *timer);
+
+static void silence_watch(struct blx__conn *conn)
+{
+	if (conn->state != CLOSING &&
+		blx__timer_start_ms(conn->env, &conn->timer, BLX__CONN_PING_MS) != 0) {
+		close_for(conn, BLX_ENOMEM, "out of memory");
+	}
+}
 
 static void opened(struct blx__conn *conn)
 {
@@ -222,12 +274,12 @@ static void opened(struct blx__conn *conn)
 	conn->heard_ns = blx__mono_ns(conn->env);
 	blx__timer_stop(conn->env, &conn->timer);
 	blx__timer_init(&conn->timer, on_silence, conn);
-	(void)blx__timer_start_ms(conn->env, &conn->timer, BLX__CONN_PING_MS);
+	silence_watch(conn);
 }
 
 static void on_handshake_late(struct blx__timer *timer)
 {
-	close_for(timer->data, BLX_ETIMEOUT, "the peer did not say hello in time");
+	close_for(timer->data, BLX_ETIMEOUT, "no hello came in time");
 }
 
 static void on_silence(struct blx__timer *timer)
@@ -237,16 +289,14 @@ static void on_silence(struct blx__timer *timer)
 	struct blx__buf none;
 
 	if (silent_ms >= 3 * BLX__CONN_PING_MS && !conn->paused) {
-		close_for(conn, BLX_ECONNECT, "the peer is silent");
+		close_for(conn, BLX_ECONNECT, "silent for too long");
 		return;
 	}
 	if (silent_ms >= BLX__CONN_PING_MS - 1) {
 		blx__buf_init(&none);
 		send_own(conn, KIND_PING, &none);
 	}
-	if (conn->state != CLOSING) {
-		(void)blx__timer_start_ms(conn->env, &conn->timer, BLX__CONN_PING_MS);
-	}
+	silence_watch(conn);
 }
 
 void blx__conn_welcome(struct blx__conn *conn, const struct blx__hello *own)
@@ -262,6 +312,7 @@ void blx__conn_welcome(struct blx__conn *conn, const struct blx__hello *own)
 	opened(conn);
 	send_own(conn, KIND_WELCOME, &buf);
 	blx__buf_finish(&buf);
+	flush(conn); /* now: the owner may hold the connection next, and this is to pass */
 }
 
 void blx__conn_refuse(
@@ -294,12 +345,14 @@ static void on_hello_frame(struct blx__conn *conn, const struct blx__frame *fram
 			.role = BLX__ROLE_MEMBER};
 
 		(void)blx__error_set(&why, rv,
-			"this member speaks version %d of the protocol",
+			"this member speaks version %d of the protocol, and no other",
 			BLX__HELLO_MAJOR);
 		blx__conn_refuse(conn, &own, &why);
 	} else if (rv != 0) {
-		close_for(conn, rv, "the peer's hello is malformed");
+		close_for(conn, rv, "the hello is malformed");
 	} else {
+		(void)snprintf(conn->peer, sizeof conn->peer, "%s",
+			hello.name[0] != '\0' ? hello.name : "a client");
 		conn->state = ASKED;
 		conn->cbs->on_hello(conn, &hello, conn->data);
 	}
@@ -311,17 +364,19 @@ static void on_welcome_frame(struct blx__conn *conn, const struct blx__frame *fr
 	int rv = blx__welcome_get(frame->payload, frame->len, &welcome);
 
 	if (rv != 0) {
-		close_for(conn, rv, "the peer's answer to our hello is malformed");
+		close_for(conn, rv,
+			rv == BLX_EVERSION ? "speaks another version of the protocol"
+					   : "the answer to the hello is malformed");
 	} else if (welcome.code != 0) {
-		close_for(conn, welcome.code, welcome.text);
+		(void)blx__error_set(&conn->why, welcome.code, "%s", welcome.text);
+		close_for(conn, welcome.code, "refused");
 	} else {
 		opened(conn);
 		conn->cbs->on_open(conn, &welcome.hello, conn->data);
 	}
 }
 
-/* ---- in -------------------------------------------------------------------------------
- */
+/* ---- in ---- */
 
 static void on_own_frame(struct blx__conn *conn, const struct blx__frame *frame)
 {
@@ -335,7 +390,7 @@ static void on_own_frame(struct blx__conn *conn, const struct blx__frame *frame)
 		blx__buf_init(&none);
 		send_own(conn, KIND_PONG, &none);
 	} else if (frame->kind != KIND_PONG || conn->state != OPEN) {
-		close_for(conn, BLX_EPROTO, "the peer sent a frame out of order");
+		close_for(conn, BLX_EPROTO, "a frame came out of order");
 	}
 }
 
@@ -343,23 +398,37 @@ static void on_whole_frame(
 	struct blx__conn *conn, const struct blx__frame *frame, uint32_t crc)
 {
 	if (blx__crc32c(0, frame->payload, frame->len) != crc) {
-		close_for(conn, BLX_EPROTO, "a frame of the peer is damaged");
-		return;
-	}
-	conn->heard_ns = blx__mono_ns(conn->env);
-	if (frame->kind < BLX__FRAME_KIND_FIRST) {
+		close_for(conn, BLX_ECORRUPT, "a frame came in damaged");
+	} else if (conn->state == LEAVING) {
+		return; /* nobody is left to hear it */
+	} else if (frame->kind < BLX__FRAME_KIND_FIRST) {
 		on_own_frame(conn, frame);
 	} else if (conn->state == OPEN) {
 		conn->cbs->on_frame(conn, frame, conn->data);
-	} else if (conn->state != LEAVING) {
+	} else {
 		close_for(conn, BLX_EPROTO,
-			"the peer sent a frame before the handshake was over");
+			"a frame came before the handshake was over");
 	}
 }
 
 static bool is_stopped(const struct blx__conn *conn)
 {
 	return conn->state == CLOSING || (conn->paused && conn->state == OPEN);
+}
+
+static size_t len_max(const struct blx__conn *conn)
+{
+	return conn->state == OPEN || conn->state == LEAVING ? BLX__FRAME_LEN_MAX
+							     : BLX__FRAME_LEN_HELLO_MAX;
+}
+
+static void close_too_long(struct blx__conn *conn, size_t len)
+{
+	char text[96];
+
+	(void)snprintf(text, sizeof text, "a frame of %zu bytes, more than %zu", len,
+		len_max(conn));
+	close_for(conn, BLX_EPROTO, text);
 }
 
 /* Takes whole frames from the front of the bytes; returns how many bytes that were. */
@@ -373,16 +442,11 @@ static size_t take_frames(struct blx__conn *conn, const uint8_t *bytes, size_t l
 
 		if (!blx__frame_header_get(bytes + at, &frame, &crc)) {
 			close_for(conn, BLX_EPROTO,
-				"the peer does not speak this protocol");
+				"what came in is not a frame of this protocol");
 			break;
 		}
-		if (frame.len > (conn->state == OPEN ? BLX__FRAME_LEN_MAX
-						     : BLX__FRAME_LEN_HELLO_MAX)) {
-			char text[96];
-
-			(void)snprintf(text, sizeof text,
-				"a frame of %zu bytes is too long", frame.len);
-			close_for(conn, BLX_EPROTO, text);
+		if (frame.len > len_max(conn)) {
+			close_too_long(conn, frame.len);
 			break;
 		}
 		if (len - at - BLX__FRAME_HEADER_SIZE < frame.len) {
@@ -450,8 +514,11 @@ static void take_in(struct blx__conn *conn, const uint8_t *bytes, size_t len)
 static void on_stream_read(
 	struct blx__stream *stream, const uint8_t *bytes, size_t len, void *data)
 {
+	struct blx__conn *conn = data;
+
 	(void)stream;
-	take_in(data, bytes, len);
+	conn->heard_ns = blx__mono_ns(conn->env);
+	take_in(conn, bytes, len);
 }
 
 /* Takes up what was kept while paused. */
@@ -481,8 +548,7 @@ void blx__conn_pause(struct blx__conn *conn, bool pause)
 	}
 }
 
-/* ---- making
- * ------------------------------------------------------------------------------ */
+/* ---- making ---- */
 
 static void on_stream_connect(struct blx__stream *stream, void *data)
 {
@@ -516,12 +582,13 @@ static struct blx__conn *conn_create(struct blx__env *env,
 	conn->cbs = cbs;
 	conn->data = data;
 	conn->state = state;
+	conn->out_max = BLX__CONN_QUEUE_MAX;
 	blx__buf_init(&conn->in);
 	blx__buf_init(&conn->out[0]);
 	blx__buf_init(&conn->out[1]);
 	blx__post_init(&conn->flush_post, on_flush_post, conn);
 	blx__post_init(&conn->resume_post, on_resume_post, conn);
-	blx__post_init(&conn->free_post, on_freed_post, conn);
+	blx__post_init(&conn->free_post, on_free_post, conn);
 	blx__timer_init(&conn->timer, on_handshake_late, conn);
 	blx_error_init(&conn->why);
 	if (blx__timer_start_ms(env, &conn->timer, BLX__CONN_HANDSHAKE_MS) != 0) {
@@ -543,6 +610,7 @@ int blx__conn_connect(struct blx__env *env, const char *address,
 			error, BLX_ENOMEM, "connect %s: out of memory", address);
 	}
 	conn->hello = *hello;
+	(void)snprintf(conn->peer, sizeof conn->peer, "%s", address);
 	rv = env->net->ops->connect(
 		env->net, address, &stream_cbs, conn, &conn->stream, error);
 	if (rv != 0) {
@@ -564,6 +632,7 @@ int blx__conn_accept(struct blx__env *env, struct blx__stream *stream,
 		return BLX_ENOMEM;
 	}
 	conn->stream = stream;
+	(void)snprintf(conn->peer, sizeof conn->peer, "an incoming connection");
 	*ret_conn = conn;
 	env->net->ops->accept(stream, &stream_cbs, conn);
 	return 0;

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A connection: frames over a stream, each checked, behind a handshake with a
- * deadline. Loop thread only.
+ * deadline. Loop thread only. What a header announces is believed only up to
+ * a length, and a connection that breaks a rule is closed with BLX_EPROTO, or
+ * with BLX_ECORRUPT when a checksum of the content does not fit.
  *
  *	the one that dials:   connect, hello ->, <- welcome: on_open
  *	the one that listens: <- hello: on_hello, blx__conn_welcome() ->: open
@@ -27,14 +29,19 @@
 struct blx__conn;
 
 /* From the start of the stream to the end of the handshake. */
-#define BLX__CONN_HANDSHAKE_MS 5000
+#define BLX__CONN_HANDSHAKE_MS 2000
 
 /* Silent for so long: asked; for three times as long: closed. */
-#define BLX__CONN_PING_MS 3000
+#define BLX__CONN_PING_MS 5000
 
-/* What may wait to be sent. A member that does not read must not make us hold everything.
- */
-#define BLX__CONN_QUEUE_MAX ((size_t)64 * 1024 * 1024)
+/* What is left to be sent when we leave has so long. */
+#define BLX__CONN_LEAVE_MS 1000
+
+/* What may wait to be sent, in bytes. One that does not read must not make us hold
+ * everything: a member may lag by several AppendEntries of the greatest size, a client by
+ * two answers. */
+#define BLX__CONN_QUEUE_MAX        ((size_t)64 * 1024 * 1024)
+#define BLX__CONN_QUEUE_CLIENT_MAX ((size_t)16 * 1024 * 1024)
 
 struct blx__conn_cbs {
 	/* Listening side: answer with blx__conn_welcome() or _refuse(), now or later. */
@@ -80,7 +87,10 @@ int blx__conn_send(struct blx__conn *conn, const struct blx__frame *frame);
 int blx__conn_send2(struct blx__conn *conn, uint16_t kind, uint64_t id, const void *head,
 	size_t head_len, const void *body, size_t body_len);
 
-/* While held nothing is given to the stream. */
+/* Another bound than BLX__CONN_QUEUE_MAX. A frame of the greatest length must fit. */
+void blx__conn_limit(struct blx__conn *conn, size_t queue_max);
+
+/* While held nothing of an open connection is given to the stream. */
 void blx__conn_hold(struct blx__conn *conn, bool hold);
 
 /* Stops taking frames in, and goes on. */
@@ -88,10 +98,14 @@ void blx__conn_pause(struct blx__conn *conn, bool pause);
 
 int blx__conn_peer_uid(struct blx__conn *conn, uint32_t *ret_uid);
 
-/* When a frame last came in; 0: never. */
+/* When something last came in; 0: never. */
 uint64_t blx__conn_heard_ns(const struct blx__conn *conn);
 
-/* Starts closing; on_close follows. May be called twice. */
+/* Closes when all that was queued is sent, or after BLX__CONN_LEAVE_MS; what comes in
+ * meanwhile is dropped. on_close follows, with BLX_ECANCELED. */
+void blx__conn_leave(struct blx__conn *conn);
+
+/* Starts closing, what is queued is lost; on_close follows. May be called twice. */
 void blx__conn_close(struct blx__conn *conn);
 
 #endif

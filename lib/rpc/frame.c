@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "rpc/frame.h"
 
+#include "base/assert.h"
 #include "base/codec.h"
 #include "base/crc32c.h"
 
 void blx__frame_header_make(uint8_t header[BLX__FRAME_HEADER_SIZE],
 	const struct blx__frame *frame, uint32_t crc)
 {
+	PRE(frame->len <= UINT32_MAX);
+
 	blx__store_u32(header, (uint32_t)frame->len);
 	blx__store_u16(header + 4, frame->kind);
 	blx__store_u16(header + 6, 0);

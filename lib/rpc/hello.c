@@ -23,6 +23,19 @@ void blx__hello_put(struct blx__buf *buf, const struct blx__hello *hello)
 	blx__put_text(buf, hello->name);
 }
 
+/* A name goes to logs and messages: one word of printable ASCII, or none. */
+static bool is_plain(const uint8_t *name, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < len; i++) {
+		if (name[i] <= ' ' || name[i] > '~') {
+			return false;
+		}
+	}
+	return true;
+}
+
 static int hello_read(struct blx__reader *reader, struct blx__hello *ret_hello)
 {
 	struct blx__hello hello = {0};
@@ -47,7 +60,8 @@ static int hello_read(struct blx__reader *reader, struct blx__hello *ret_hello)
 	name = blx__get_bytes(reader, BLX__HELLO_NAME_SIZE - 1, &name_len);
 	if (!blx__reader_ok(reader) || hello.time_ms < 0 ||
 		hello.role < BLX__ROLE_MEMBER || hello.role > BLX__ROLE_JOINER ||
-		memchr(name, 0, name_len) != NULL) {
+		!is_plain(name, name_len) ||
+		(hello.role == BLX__ROLE_MEMBER && hello.id == 0)) {
 		return BLX_EPROTO;
 	}
 	memcpy(hello.cluster_id, cluster_id, sizeof hello.cluster_id);
@@ -60,8 +74,8 @@ int blx__hello_get(const void *data, size_t len, struct blx__hello *ret_hello)
 {
 	struct blx__reader reader = blx__reader_of(data, len);
 
-	return hello_read(
-		&reader, ret_hello); /* what a later minor version adds is not read */
+	/* What a later minor version has after it is not read. */
+	return hello_read(&reader, ret_hello);
 }
 
 void blx__welcome_put(struct blx__buf *buf, const struct blx__welcome *welcome)
@@ -71,6 +85,17 @@ void blx__welcome_put(struct blx__buf *buf, const struct blx__welcome *welcome)
 	blx__put_u32(buf, (uint32_t)-welcome->code);
 	blx__put_text(buf, welcome->text);
 	blx__hello_put(buf, &welcome->hello);
+}
+
+/* One line, whatever the other sent. */
+static void text_copy(char *to, const uint8_t *text, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < len; i++) {
+		to[i] = text[i] >= ' ' && text[i] != 0x7f ? (char)text[i] : ' ';
+	}
+	to[len] = '\0';
 }
 
 int blx__welcome_get(const void *data, size_t len, struct blx__welcome *ret_welcome)
@@ -86,7 +111,7 @@ int blx__welcome_get(const void *data, size_t len, struct blx__welcome *ret_welc
 		return BLX_EPROTO;
 	}
 	welcome.code = -(int)code;
-	memcpy(welcome.text, text, text_len);
+	text_copy(welcome.text, text, text_len);
 	rv = hello_read(&reader, &welcome.hello);
 	if (rv != 0 && welcome.code == 0) {
 		return rv; /* a refusal is understood whatever follows it */
