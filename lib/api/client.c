@@ -217,7 +217,8 @@ static int save_to(struct save *save, const char *tmp, blx_error *error)
 		rv = save->files->ops->rename(save->files, tmp, save->path, error);
 	}
 	if (rv != 0) {
-		(void)save->files->ops->remove(save->files, tmp, NULL); /* the first failure is told */
+		/* The first failure is told. */
+		(void)save->files->ops->remove(save->files, tmp, NULL);
 	}
 	return rv;
 }

@@ -96,7 +96,8 @@ int blx_node_create(const blx_node_opts *user_opts, blx_node **ret_node, blx_err
 
 	BLX__OPTS(&opts, user_opts);
 	if (opts.data_dir == NULL || ret_node == NULL) {
-		return blx__error_set(error, BLX_EINVAL, "create a member: no data directory given");
+		return blx__error_set(error, BLX_EINVAL,
+			"create a member: no data directory given");
 	}
 	node = blx__calloc(1, sizeof *node);
 	if (node == NULL) {

@@ -191,7 +191,8 @@ static int get(blx_client *client, const char *path, const blx_read_opts *user_o
 	int rv;
 
 	if (client == NULL || ret_value == NULL) {
-		return blx__error_set(error, BLX_EINVAL, "get: no client, or nowhere to put the value");
+		return blx__error_set(error, BLX_EINVAL,
+			"get: no client, or nowhere to put the value");
 	}
 	rv = key_parse(path, &key, error);
 	if (rv != 0) {

@@ -180,6 +180,17 @@ static void change_self(struct blx__changes *changes, struct blx__request *reque
 	blx__request_move(request, BLX__REQUEST_WAITING, &node->waiting);
 }
 
+/* Refused. What only needs a moment, because leadership is new, waits for it. */
+static void change_refused(struct blx__changes *changes, struct blx__request *request, int code,
+	const char *what, const blx_error *why)
+{
+	if (code == BLX_EBUSY) {
+		blx__request_move(request, BLX__REQUEST_WAITING, &changes->node->waiting);
+		return;
+	}
+	blx__request_fail(request, code, "%s: %s", what, why->message);
+}
+
 static void change_one(struct blx__changes *changes, struct blx__request *request)
 {
 	struct blx__node *node = changes->node;
@@ -189,7 +200,8 @@ static void change_one(struct blx__changes *changes, struct blx__request *reques
 	int rv;
 
 	if (!parse_name(request, name)) {
-		blx__request_fail(request, BLX_EINVAL, "change the membership: not a member's name");
+		blx__request_fail(request, BLX_EINVAL,
+			"change the membership: not a member's name");
 		return;
 	}
 	server = server_by_name(node, name);
@@ -209,7 +221,7 @@ static void change_one(struct blx__changes *changes, struct blx__request *reques
 		rv = blx__member_may_remove(node->guard, server->id, &why);
 	}
 	if (rv != 0) {
-		blx__request_fail(request, rv, "%s: %s", name, why.message);
+		change_refused(changes, request, rv, name, &why);
 		return;
 	}
 	if (request->op == BLX__OP_REMOVE) {
@@ -231,16 +243,18 @@ static void change_join(struct blx__changes *changes, struct blx__request *reque
 	blx_error why = BLX_ERROR_INIT;
 	int rv;
 
-	if (!blx__reader_done(&reader) || !blx__name_valid(name) || !blx__address_valid(address)) {
+	if (!blx__reader_done(&reader) || !blx__name_valid(name) ||
+		!blx__address_valid(address)) {
 		blx__request_fail(request, BLX_EINVAL,
 			"join: the name or the address is not of the documented form");
 	} else if (server_by_name(node, name) != NULL) {
 		blx__request_fail(request, BLX_EEXIST,
-			"join: %s is a member already; choose another name, or remove it first", name);
+			"join: %s is a member already; choose another name, or remove it first",
+			name);
 	} else if (blx__server_address_join(name, address, server, sizeof server) != 0 ||
 		(rv = blx__member_may_add(node->guard, server, &why)) != 0) {
-		blx__request_fail(request, why.code != 0 ? why.code : BLX_EINVAL, "join: %s",
-			why.message);
+		change_refused(changes, request, why.code != 0 ? why.code : BLX_EINVAL, "join",
+			&why);
 	} else {
 		changes->joining_id = blx__member_new_id(node->guard);
 		rv = raft_add(&node->raft, &changes->change, changes->joining_id, server,

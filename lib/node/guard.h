@@ -14,8 +14,9 @@
  * outlive it. inner->data is the guard's. What the inner raft_io may count on:
  * one append in flight, a truncate or a snapshot_put only while none is, no
  * append while a snapshot is being installed (trailing 0). What it must do:
- * call back every request before its close does, or never again, and never
- * inside of the call that made the request.
+ * call back every request once, never inside of the call that made it. Appends,
+ * snapshot_puts and sends may still be called back after its close was, which
+ * only lets go of their memory; snapshot_gets may not.
  *
  * append, truncate, set_term, set_vote, snapshot_put and send never fail
  * towards raft: libraft's error paths free twice, read freed unions and lose
@@ -41,6 +42,7 @@ enum blx__guard_cure {
 	BLX__CURE_ACK = 1 << 3,         /* entries are acknowledged that were never compared */
 	BLX__CURE_ACK_STORED = 1 << 4,  /* entries are acknowledged that are not on disk */
 	BLX__CURE_ACK_STALE = 1 << 5,   /* a write for an older leader is reported to a newer */
+	BLX__CURE_HINT = 1 << 23,       /* conflicting logs are compared one entry a heartbeat */
 	/* guard_append.c */
 	BLX__CURE_ONE_APPEND = 1 << 6,  /* writes go on behind one that failed */
 	BLX__CURE_FAIL_STOP = 1 << 7,   /* disk errors are survived wrongly */
@@ -61,12 +63,13 @@ enum blx__guard_cure {
 	/* guard_send.c */
 	BLX__CURE_SEND = 1 << 18,       /* a send that fails frees twice */
 	BLX__CURE_TRANSFER = 1 << 19,   /* a transfer's memory is used after its callback */
+	BLX__CURE_AWAY = 1 << 24,       /* whoever was away at an election gets a snapshot */
 	/* guard_check.c */
 	BLX__CURE_CHECK = 1 << 20,      /* libraft's own assertions are compiled out */
 	/* guard_load.c */
 	BLX__CURE_BATCH = 1 << 21,      /* loaded entries are freed while they are sent */
 
-	BLX__CURE_ALL = (1 << 23) - 1
+	BLX__CURE_ALL = (1 << 25) - 1
 };
 
 struct blx__guard_opts {

@@ -17,6 +17,14 @@
  * Late reports (35479fc). A write asked for by the leader of an older term ends
  * in a newer one, and is answered to whoever leads now. What must hold: it is
  * not, for nothing of it was compared with that leader's log.
+ *
+ * Slow refusals (c1866c1d; dissertation 3.5). A follower that refuses because it
+ * has another entry there names the end of its own log as where to go on. The
+ * leader cannot use that, goes back by one entry, and asks again at its next
+ * heartbeat: the leftovers of a thousand writes take a hundred seconds, and if
+ * that vote is needed nothing commits meanwhile. What must hold: one more
+ * request is enough. What is committed here is in the log of every leader, so
+ * the commit index is named.
  */
 #include "base/assert.h"
 #include "node/guard_impl.h"
@@ -31,12 +39,24 @@ void blx__guard_ack_note(struct blx__guard *guard, raft_term term, raft_index in
 	}
 }
 
+static void hint_lower(const struct blx__guard *guard, struct raft_append_entries_result *result)
+{
+	const struct raft *raft = guard->raft;
+
+	if (result->term == raft->current_term && result->rejected <= raft_last_index(guard->raft) &&
+		result->last_log_index > raft->commit_index &&
+		blx__guard_cures(guard, BLX__CURE_HINT)) {
+		result->last_log_index = raft->commit_index;
+	}
+}
+
 bool blx__guard_ack_lower(struct blx__guard *guard, struct raft_append_entries_result *result)
 {
 	raft_index match = guard->match_term == result->term ? guard->match : 0;
 	raft_index answered = result->last_log_index;
 
 	if (result->rejected != 0) {
+		hint_lower(guard, result);
 		return true; /* a hint where to go on, not a promise */
 	}
 	if (guard->stale_write && blx__guard_cures(guard, BLX__CURE_ACK_STALE)) {

@@ -101,9 +101,9 @@ static const struct {
 		"the leader does not change itself; hand leadership over first" },
 	[BLX__MEMBER_IS_VOTER] = { BLX_EEXIST, "it is a voter already" },
 	[BLX__MEMBER_NO_VOTER] = { BLX_EINVAL, "it is no voter" },
-	[BLX__MEMBER_ONE_TO_TWO] = { BLX_EPERM,
+	[BLX__MEMBER_ONE_TO_TWO] = { BLX_EINVAL,
 		"a cluster with one voter cannot get a second: found it anew with two or more" },
-	[BLX__MEMBER_TWO_TO_ONE] = { BLX_EPERM,
+	[BLX__MEMBER_TWO_TO_ONE] = { BLX_EINVAL,
 		"the last two voters stay voters: promote another first" },
 };
 

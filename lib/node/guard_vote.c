@@ -35,6 +35,7 @@
  * lease. What must hold, where leases are in use: no vote for a while.
  */
 #include "base/assert.h"
+#include "node/conf.h"
 #include "node/guard_impl.h"
 
 static bool disk_behind(const struct blx__guard *guard)
@@ -70,7 +71,14 @@ void blx__guard_vote_result_raise(struct blx__guard *guard,
 
 bool blx__guard_vote_timeout_now_ok(const struct blx__guard *guard)
 {
-	return !disk_behind(guard) || !blx__guard_cures(guard, BLX__CURE_CANDIDACY);
+	const struct raft *raft = guard->raft;
+
+	if (disk_behind(guard) && blx__guard_cures(guard, BLX__CURE_CANDIDACY)) {
+		return false;
+	}
+	/* A lone voter would lead at once, in the term of the one who told it to. */
+	return !blx__conf_sole_voter(&raft->configuration, raft->id) ||
+		!blx__guard_cures(guard, BLX__CURE_SOLE_VOTER);
 }
 
 static bool too_soon(const struct blx__guard *guard)

@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -51,9 +52,25 @@ bool blx__address_valid(const char *address)
 	return *end == '\0' && port > 0 && port <= 65535;
 }
 
+/* A host name may begin with "127.", too. */
+static bool is_loopback_v4(const char *address)
+{
+	const char *colon = strrchr(address, ':');
+	char host[INET_ADDRSTRLEN];
+	struct in_addr in;
+
+	if (strncmp(address, "127.", 4) != 0 || colon == NULL ||
+		(size_t)(colon - address) >= sizeof host) {
+		return false;
+	}
+	memcpy(host, address, (size_t)(colon - address));
+	host[colon - address] = '\0';
+	return inet_pton(AF_INET, host, &in) == 1;
+}
+
 bool blx__address_is_loopback(const char *address)
 {
-	return strncmp(address, "127.", 4) == 0 || strncmp(address, "[::1]:", 6) == 0 ||
+	return is_loopback_v4(address) || strncmp(address, "[::1]:", 6) == 0 ||
 		strncmp(address, "localhost:", 10) == 0;
 }
 
@@ -123,6 +140,17 @@ bool blx__cluster_id_parse(const char *text, uint8_t ret_id[BLX__CLUSTER_ID_LEN]
 	return true;
 }
 
+static bool instance_parse(const char *text, uint64_t *ret_instance)
+{
+	size_t len = strlen(text);
+
+	if (len == 0 || len > 16 || strspn(text, "0123456789abcdef") != len) {
+		return false;
+	}
+	*ret_instance = strtoull(text, NULL, 16);
+	return true;
+}
+
 static char *path_in(const char *dir, const char *name)
 {
 	size_t size = strlen(dir) + strlen(name) + 2;
@@ -153,11 +181,11 @@ static int identity_of_json(json_t *root, struct blx__identity *ret)
 		return BLX_EVERSION;
 	}
 	if (!blx__cluster_id_parse(cluster_id, ret->cluster_id) || !blx__name_valid(cluster) ||
-		!blx__name_valid(name) || !blx__address_valid(address) || id <= 0) {
+		!blx__name_valid(name) || !blx__address_valid(address) || id <= 0 ||
+		!instance_parse(instance, &ret->instance)) {
 		return BLX_ECORRUPT;
 	}
 	ret->id = (uint64_t)id;
-	ret->instance = strtoull(instance, NULL, 16);
 	(void)snprintf(ret->cluster, sizeof ret->cluster, "%s", cluster);
 	(void)snprintf(ret->name, sizeof ret->name, "%s", name);
 	(void)snprintf(ret->address, sizeof ret->address, "%s", address);
@@ -197,7 +225,8 @@ int blx__identity_read(const struct blx__files *files, const char *dir,
 	rv = file_read_all(files, path, text, sizeof text, error);
 	if (rv == BLX_ENOENT) {
 		return blx__error_set(error, rv,
-			"open %s: no member there; make one with cluster init or cluster join", dir);
+			"open %s: no member there; make one with cluster init or cluster join",
+			dir);
 	}
 	if (rv != 0) {
 		return rv;
@@ -272,7 +301,8 @@ int blx__identity_write(const struct blx__files *files, const char *dir,
 	free(text);
 	if (rv == BLX_EEXIST) {
 		return blx__error_set(error, BLX_EINUSE,
-			"write %s: the directory holds a member already; choose an empty one", path);
+			"write %s: the directory holds a member already; choose an empty one",
+			path);
 	}
 	return rv;
 }

@@ -72,7 +72,8 @@ static void work_run(struct blx__work *job)
 		blx__image_unref(work->image);
 		work->image = NULL;
 	} else {
-		work->code = blx__snapshot_read_piece(files, work->path, &work->piece, &work->error);
+		work->code = blx__snapshot_read_piece(files, work->path, &work->piece,
+			&work->error);
 	}
 }
 
@@ -191,7 +192,8 @@ static void make(struct blx__images *images, struct blx__request *request)
 	}
 	if (i == BLX__SAVES_MAX) {
 		blx__request_fail(request, BLX_EBUSY,
-			"%d snapshots are being saved already; try again in a minute", BLX__SAVES_MAX);
+			"%d snapshots are being saved already; try again in a minute",
+			BLX__SAVES_MAX);
 		return;
 	}
 	images->saves[i].token = blx__random_u64(node->env) | 1;

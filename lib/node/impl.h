@@ -89,7 +89,8 @@ struct blx__node {
 	raft_index commit_seen;
 	raft_index conf_seen;
 	uint64_t leaderless_since_ns; /* 0: a leader is known */
-	raft_index catch_up_index;    /* commit index of the leader when first heard; 0: not yet */
+	raft_index catch_up_index;    /* to be applied before this member has caught up */
+	bool leader_commit_heard;     /* a leader has said what is committed */
 	bool caught_up;
 
 	/* Ending. */
@@ -137,6 +138,12 @@ void blx__node_fail_leaderless(struct blx__node *node);
 
 /* Answers those whose index or revision is applied. */
 void blx__node_wake_applying(struct blx__node *node);
+
+/* A leader said that so much is committed; before raft sees it. */
+void blx__node_hear_commit(struct blx__node *node, raft_index commit);
+
+/* The log's entries from the index on are gone. */
+void blx__node_log_cut(struct blx__node *node, raft_index index);
 
 /* The leader's id, 0 when none is known that is heard of. */
 raft_id blx__node_leader(struct blx__node *node);

@@ -247,6 +247,9 @@ void blx__io_deliver(struct blx__io *io, struct raft_message *message, raft_id f
 	}
 	if (is_from_leader(io, message)) {
 		atomic_store(&io->node->heard_ns, blx__mono_ns(io->node->env));
+		if (message->type == RAFT_IO_APPEND_ENTRIES) {
+			blx__node_hear_commit(io->node, message->append_entries.leader_commit);
+		}
 	}
 	/* Copied: raft may replace the configuration that the text is in. */
 	(void)snprintf(address, sizeof address, "%s", server_address(io->node, from));
@@ -346,6 +349,7 @@ static int io_truncate(struct raft_io *raft_io, raft_index index)
 		return RAFT_NOMEM;
 	}
 	req->cb = on_plain_done;
+	blx__node_log_cut(io->node, index);
 	io->next_index = index;
 	blx__wal_truncate(io->node->wal, req, BLX__GROUP, index);
 	return 0;

@@ -64,6 +64,14 @@ static int opts_check(const struct blx__node_opts *opts, blx_error *error)
 	return 0;
 }
 
+/* libraft's own timers run for once to twice what it is told, and a voter that still hears its
+ * leader votes for nobody, so the last of a majority to miss it decides. With three quarters a
+ * new leader is there within twice the election timeout, as callers are promised. */
+static unsigned raft_timeout_ms(const struct blx__node *node)
+{
+	return node->opts.election_timeout_ms * 3 / 4;
+}
+
 static void on_fail_post(struct blx__post *post);
 static void on_tick(struct blx__timer *timer);
 static void on_shut_step(struct blx__timer *timer);
@@ -161,7 +169,7 @@ static int open_raft(struct blx__node *node, blx_error *error)
 {
 	struct blx__guard_opts opts = {
 		.raft = &node->raft,
-		.election_timeout_ms = node->opts.election_timeout_ms,
+		.election_timeout_ms = raft_timeout_ms(node),
 		.on_fail = on_guard_fail,
 		.data = node,
 	};
@@ -180,13 +188,14 @@ static int open_raft(struct blx__node *node, blx_error *error)
 		return blx__error_set(error, rv, "open %s: %s", node->data_dir, blx_strerror(rv));
 	}
 	blx__fsm_init(node);
-	rv = raft_init(&node->raft, blx__guard_io(node->guard), &node->fsm, node->identity.id, server);
+	rv = raft_init(&node->raft, blx__guard_io(node->guard), &node->fsm, node->identity.id,
+		server);
 	if (rv != 0) {
 		return blx__error_set(error, BLX_ENOMEM, "open %s: raft: %s", node->data_dir,
 			raft_strerror(rv));
 	}
 	node->raft_inited = true;
-	raft_set_election_timeout(&node->raft, node->opts.election_timeout_ms);
+	raft_set_election_timeout(&node->raft, raft_timeout_ms(node));
 	raft_set_heartbeat_timeout(&node->raft, node->opts.heartbeat_ms);
 	raft_set_install_snapshot_timeout(&node->raft, INSTALL_TIMEOUT_MS);
 	raft_set_snapshot_threshold(&node->raft, NEVER);
@@ -365,6 +374,7 @@ int blx__node_begin(struct blx__node *node, blx_error *error)
 	node->leaderless_since_ns = blx__mono_ns(node->env);
 	blx__peers_configure(node->peers, &node->raft.configuration);
 	node->conf_seen = node->raft.configuration_index;
+	node->catch_up_index = raft_last_index(&node->raft);
 	(void)blx__timer_start_ms(node->env, &node->tick, node->opts.heartbeat_ms);
 	blx__node_poll(node);
 	return 0;
@@ -382,6 +392,10 @@ static void on_tick(struct blx__timer *timer)
 	(void)blx__timer_start_ms(node->env, &node->tick, node->opts.heartbeat_ms);
 	if (node->failed) {
 		return;
+	}
+	if (blx__node_is_leader(node) && blx__node_has_contact(node)) {
+		/* Should it be deposed, this is how current its replica is. */
+		atomic_store(&node->heard_ns, blx__mono_ns(node->env));
 	}
 	blx__node_poll(node);
 	blx__changes_poll(&node->changes);
@@ -496,6 +510,7 @@ static bool has_other_voter(const struct blx__node *node)
 static void shut_transfer(struct blx__node *node)
 {
 	if (!blx__node_is_leader(node) || !has_other_voter(node) ||
+		!blx__node_has_contact(node) ||
 		blx__mono_ns(node->env) > node->shut_deadline_ns) {
 		shut_next(node);
 		return;

@@ -174,8 +174,10 @@ static void on_leader_changed(struct blx__node *node, raft_id leader)
 	}
 }
 
-/* Caught up: all that the leader had committed when it was first heard is applied here. A
- * leader is, once an entry of its own term is committed. */
+/* Caught up: all that the leader had committed when it was first heard is applied here, and
+ * all that this member had in its log when it began, but what was truncated since. The second,
+ * because it may have answered from there before it was stopped, and a leader that is new may
+ * not know yet how much is committed. A leader is, once an entry of its own term is. */
 static void catch_up_check(struct blx__node *node)
 {
 	bool ok;
@@ -186,13 +188,30 @@ static void catch_up_check(struct blx__node *node)
 	if (blx__node_is_leader(node)) {
 		(void)blx__guard_read_index(node->guard, &ok);
 		node->caught_up = ok;
-		return;
+	} else {
+		node->caught_up = node->leader_commit_heard &&
+			node->raft.last_applied >= node->catch_up_index;
 	}
-	if (node->catch_up_index == 0 && node->raft.commit_index > 0 && leader_is_heard(node)) {
-		node->catch_up_index = node->raft.commit_index;
+	if (node->caught_up) {
+		blx__node_wake_waiting(node);
 	}
-	node->caught_up = node->catch_up_index != 0 &&
-		node->raft.last_applied >= node->catch_up_index;
+}
+
+void blx__node_hear_commit(struct blx__node *node, raft_index commit)
+{
+	if (!node->leader_commit_heard) {
+		node->leader_commit_heard = true;
+		if (commit > node->catch_up_index) {
+			node->catch_up_index = commit;
+		}
+	}
+}
+
+void blx__node_log_cut(struct blx__node *node, raft_index index)
+{
+	if (!node->leader_commit_heard && node->catch_up_index >= index) {
+		node->catch_up_index = index - 1;
+	}
 }
 
 static raft_index conf_index_now(const struct blx__node *node)
@@ -295,6 +314,12 @@ static bool op_is_leaders(uint8_t op)
 	}
 }
 
+/* Is it answered from the replica, so that a caller would notice time going back? */
+static bool op_is_read(uint8_t op)
+{
+	return op == BLX__OP_GET || op == BLX__OP_LIST;
+}
+
 static void perform_as_leader(struct blx__node *node, struct blx__request *request)
 {
 	if (request->op == BLX__OP_WRITE) {
@@ -360,6 +385,10 @@ void blx__node_dispatch(struct blx__node *node, struct blx__request *request)
 		fail_no_leader(node, request);
 	} else if (consistent) {
 		blx__reads_add(&node->reads, request);
+	} else if (op_is_read(request->op) && !node->caught_up && !leaderless_for_long(node)) {
+		/* It has just begun and will know more in a moment; where no leader comes it
+		 * answers from what it has. */
+		blx__request_move(request, BLX__REQUEST_WAITING, &node->waiting);
 	} else {
 		blx__node_answer_local(node, request);
 	}

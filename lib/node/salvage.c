@@ -73,7 +73,7 @@ static int load_snapshot(struct blx__env *env, const char *dir, const struct blx
 {
 	struct blx__io_snapshot_meta meta;
 	struct blx__manifest manifest;
-	struct blx__image *image;
+	struct blx__image *image = NULL;
 	int rv = blx__io_snapshot_meta_get(state->snapshot_meta, state->snapshot_meta_len, &meta);
 
 	if (rv != 0) {

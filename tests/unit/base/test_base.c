@@ -100,7 +100,8 @@ Test(crc32c, known_value_and_both_ways_agree)
 		uint32_t whole = blx__crc32c(0, data, i);
 
 		cr_assert_eq(whole, blx__crc32c_portable(0, data, i));
-		cr_assert_eq(whole, blx__crc32c(blx__crc32c(0, data, i / 3), data + i / 3, i - i / 3));
+		cr_assert_eq(whole,
+			blx__crc32c(blx__crc32c(0, data, i / 3), data + i / 3, i - i / 3));
 	}
 }
 

@@ -27,7 +27,8 @@ static int fsm_apply(struct raft_fsm *fsm, const struct raft_buffer *buf, void *
 	return 0;
 }
 
-static int fsm_snapshot(struct raft_fsm *fsm, struct raft_buffer *bufs[], unsigned *n_bufs)
+static int fsm_snapshot(
+	struct raft_fsm *fsm, struct raft_buffer *bufs[], unsigned *n_bufs)
 {
 	struct raft_sim_member *member = member_of_fsm(fsm);
 
@@ -73,17 +74,17 @@ static void member_init(struct raft_sim *sim, raft_id id)
 {
 	struct raft_sim_member *member = &sim->member[id];
 
-	*member = (struct raft_sim_member){ .sim = sim,
+	*member = (struct raft_sim_member){.sim = sim,
 		.id = id,
 		.election_ms = RAFT_SIM_NEVER_MS,
-		.disk = { .start = 1, .append_ms = 1, .put_ms = 1 } };
+		.disk = {.start = 1, .append_ms = 1, .put_ms = 1}};
 	(void)snprintf(member->address, sizeof member->address, "%llu", id);
 	blx__list_init(&member->pending);
 }
 
 static int guard_up(struct raft_sim_member *member)
 {
-	struct blx__guard_opts opts = { .raft = &member->raft,
+	struct blx__guard_opts opts = {.raft = &member->raft,
 		.inner = &member->io,
 		.election_timeout_ms = RAFT_SIM_ELECTION_MS,
 		.vote_guard_ms = member->sim->vote_guard_ms,
@@ -91,7 +92,7 @@ static int guard_up(struct raft_sim_member *member)
 		.on_fail = on_fail,
 		.on_change = on_change,
 		.data = member,
-		.without = member->sim->without };
+		.without = member->sim->without};
 
 	raft_sim_io_init(member);
 	return blx__guard_create(&opts, &member->guard);
@@ -106,13 +107,13 @@ int raft_sim_start(struct raft_sim *sim, raft_id id)
 	INVARIANT(!member->running);
 	member->generation++;
 	member->failed = false;
-	member->state = (struct raft_sim_state){ 0 };
+	member->state = (struct raft_sim_state){0};
 	member->disk.busy_ms = member->disk.write_end_ms = 0;
-	member->fsm = (struct raft_fsm){ .version = 1,
+	member->fsm = (struct raft_fsm){.version = 1,
 		.data = member,
 		.apply = fsm_apply,
 		.snapshot = fsm_snapshot,
-		.restore = fsm_restore };
+		.restore = fsm_restore};
 	memset(raft, 0, sizeof *raft);
 	INVARIANT(guard_up(member) == 0);
 	INVARIANT(raft_init(raft, blx__guard_io(member->guard), &member->fsm, id,
@@ -121,8 +122,8 @@ int raft_sim_start(struct raft_sim *sim, raft_id id)
 	raft_set_heartbeat_timeout(raft, RAFT_SIM_HEARTBEAT_MS);
 	raft_set_install_snapshot_timeout(raft, 3000);
 	raft_set_pre_vote(raft, sim->pre_vote);
-	raft_set_snapshot_threshold(raft, member->threshold > 0 ? member->threshold
-								: NO_SNAPSHOTS);
+	raft_set_snapshot_threshold(
+		raft, member->threshold > 0 ? member->threshold : NO_SNAPSHOTS);
 	raft_set_snapshot_trailing(raft, member->trailing);
 	member->running = true;
 	rv = raft_start(raft);
@@ -212,7 +213,7 @@ void raft_sim_destroy(struct raft_sim *sim)
 
 void raft_sim_prepare(struct raft_sim *sim, unsigned voters, unsigned standbys)
 {
-	struct raft_entry entry = { .term = 1, .type = RAFT_CHANGE };
+	struct raft_entry entry = {.term = 1, .type = RAFT_CHANGE};
 	struct raft_configuration conf;
 	unsigned i;
 
@@ -282,7 +283,8 @@ raft_id raft_sim_leader(const struct raft_sim *sim)
 	for (i = 1; i <= sim->members; i++) {
 		const struct raft_sim_member *member = &sim->member[i];
 
-		if (member->running && !member->failed && member->raft.state == RAFT_LEADER &&
+		if (member->running && !member->failed &&
+			member->raft.state == RAFT_LEADER &&
 			member->raft.current_term >= term) {
 			leader = i;
 			term = member->raft.current_term;
@@ -313,8 +315,8 @@ void raft_sim_heal(struct raft_sim *sim)
 	memset(sim->cut, 0, sizeof sim->cut);
 }
 
-/* A follower refuses its vote until its own timer ran out, so both candidates' and voters'
- * timers are set. */
+/* A follower refuses its vote until its own timer ran out, so both candidates' and
+ * voters' timers are set. */
 void raft_sim_expire(struct raft_sim *sim, raft_id id, unsigned ms, unsigned again_ms)
 {
 	struct raft_sim_member *member = &sim->member[id];
@@ -350,7 +352,7 @@ int raft_sim_propose(struct raft_sim *sim, raft_id id, uint64_t value)
 {
 	struct raft_sim_member *member = &sim->member[id];
 	struct proposal *proposal = blx__calloc(1, sizeof *proposal);
-	struct raft_buffer buf = { .base = raft_malloc(sizeof value), .len = sizeof value };
+	struct raft_buffer buf = {.base = raft_malloc(sizeof value), .len = sizeof value};
 	int rv;
 
 	INVARIANT(proposal != NULL && buf.base != NULL && value != 0);

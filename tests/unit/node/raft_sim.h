@@ -25,8 +25,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define RAFT_SIM_MEMBERS_MAX 7 /* ids from 1 on */
-#define RAFT_SIM_INDEX_MAX   16384
+#define RAFT_SIM_MEMBERS_MAX  7 /* ids from 1 on */
+#define RAFT_SIM_INDEX_MAX    16384
 
 #define RAFT_SIM_HEARTBEAT_MS 100
 #define RAFT_SIM_ELECTION_MS  1000
@@ -56,7 +56,7 @@ struct raft_sim_snapshot {
 struct raft_sim_disk {
 	raft_term term;
 	raft_id vote;
-	raft_index start; /* of entries[0] */
+	raft_index start;               /* of entries[0] */
 	struct raft_sim_entry *entries; /* owned */
 	size_t count;
 	size_t cap;
@@ -81,14 +81,16 @@ struct raft_sim_member {
 	char address[16];
 	bool running;
 	bool failed;         /* its guard ended it: it is to be crashed */
-	unsigned generation; /* counts its lives, so that events of an older one are void */
+	unsigned generation; /* counts its lives, so that events of an older one are void
+			      */
 	struct raft raft;
 	struct raft_io io;
 	struct raft_fsm fsm;
 	struct blx__guard *guard; /* owned while it runs */
 	raft_io_tick_cb tick_cb;
 	raft_io_recv_cb recv_cb;
-	struct blx__list pending; /* struct event: requests of raft's, to be called back */
+	struct blx__list
+		pending; /* struct event: requests of raft's, to be called back */
 	struct raft_sim_disk disk;
 	struct raft_sim_state state;
 
@@ -118,17 +120,18 @@ struct raft_sim {
 	struct raft_sim_member member[RAFT_SIM_MEMBERS_MAX + 1];
 	bool cut[RAFT_SIM_MEMBERS_MAX + 1][RAFT_SIM_MEMBERS_MAX + 1]; /* from, to */
 	uint64_t arrived_ms[RAFT_SIM_MEMBERS_MAX + 1][RAFT_SIM_MEMBERS_MAX + 1];
-	unsigned net_ms;      /* one way; with a seed: at most */
-	unsigned loss;        /* messages of 1000 that get lost, with a seed */
-	unsigned piece_max;   /* entries in one message, with a seed; 0: all */
+	unsigned net_ms;    /* one way; with a seed: at most */
+	unsigned loss;      /* messages of 1000 that get lost, with a seed */
+	unsigned piece_max; /* entries in one message, with a seed; 0: all */
 	struct blx__heap events;
 
 	/* Called with each message that leaves a member, before anything else. */
-	void (*on_send)(struct raft_sim_member *member, const struct raft_message *message);
+	void (*on_send)(
+		struct raft_sim_member *member, const struct raft_message *message);
 	void *data;
 
 	/* The oracle. */
-	char violation[256]; /* empty: none yet */
+	char violation[256];                   /* empty: none yet */
 	uint64_t value_at[RAFT_SIM_INDEX_MAX]; /* applied there by the first; 0: none */
 	uint64_t hash_at[RAFT_SIM_INDEX_MAX];
 	raft_id *leader_of; /* by term; owned */
@@ -176,7 +179,8 @@ void raft_sim_cut(struct raft_sim *sim, raft_id a, raft_id b, bool cut);
 void raft_sim_cut_off(struct raft_sim *sim, raft_id id, bool cut);
 void raft_sim_heal(struct raft_sim *sim);
 
-/* Stands for election when it heard of no leader for that long, and then every again_ms. */
+/* Stands for election when it heard of no leader for that long, and then every again_ms.
+ */
 void raft_sim_expire(struct raft_sim *sim, raft_id id, unsigned ms, unsigned again_ms);
 
 /* Proposes a value, not 0; raft_apply()'s status. */
@@ -186,14 +190,14 @@ bool raft_sim_is_acked(const struct raft_sim *sim, uint64_t value);
 /* Is there a violation, or an acknowledged write that was applied nowhere? */
 bool raft_sim_violated(struct raft_sim *sim);
 
-__attribute__((format(printf, 2, 3))) void raft_sim_violate(struct raft_sim *sim,
-	const char *format, ...);
+__attribute__((format(printf, 2, 3))) void raft_sim_violate(
+	struct raft_sim *sim, const char *format, ...);
 
 /* Hands a member a message as if from another, and does what is due at once. Taken. */
-void raft_sim_deliver(struct raft_sim *sim, raft_id to, raft_id from,
-	struct raft_message *message);
+void raft_sim_deliver(
+	struct raft_sim *sim, raft_id to, raft_id from, struct raft_message *message);
 
-/* ---- between raft_sim.c, raft_sim_io.c and raft_sim_oracle.c ---- */
+/* ---- between raft_sim*.c ---- */
 
 void raft_sim_io_init(struct raft_sim_member *member);
 void raft_sim_io_detach(struct raft_sim_member *member);
@@ -201,11 +205,16 @@ void raft_sim_io_cancel(struct raft_sim_member *member);
 bool raft_sim_step(struct raft_sim *sim, uint64_t until_ms);
 raft_index raft_sim_disk_last(const struct raft_sim_disk *disk);
 void raft_sim_disk_add(struct raft_sim_disk *disk, const struct raft_entry *entry);
+void raft_sim_disk_drop_last(struct raft_sim_disk *disk, size_t count); /* count stay */
+void raft_sim_disk_drop_first(struct raft_sim_disk *disk, size_t count);
+void raft_sim_disk_store(
+	struct raft_sim_disk *disk, const struct raft_snapshot *snapshot);
 void raft_sim_disk_finish(struct raft_sim_disk *disk);
 
 void raft_sim_on_apply(struct raft_sim_member *member, uint64_t value);
 void raft_sim_on_restore(struct raft_sim_member *member, raft_index index);
-void raft_sim_on_message(struct raft_sim_member *member, const struct raft_message *message);
+void raft_sim_on_message(
+	struct raft_sim_member *member, const struct raft_message *message);
 void raft_sim_on_change(struct raft_sim_member *member);
 void raft_sim_on_acked(struct raft_sim_member *member, uint64_t value);
 

@@ -22,8 +22,8 @@ static enum raft_sim_outcome run(raft_sim_scenario scenario, uint32_t without)
 		outcome = RAFT_SIM_VIOLATED;
 	}
 	if (outcome != RAFT_SIM_OK && getenv("BLX_VERBOSE") != NULL) {
-		fprintf(stderr, "without %#x: outcome %d %s\n", (unsigned)without, outcome,
-			sim->violation);
+		fprintf(stderr, "without %#x: outcome %d %s\n", (unsigned)without,
+			outcome, sim->violation);
 	}
 	raft_sim_destroy(sim);
 	return outcome;

@@ -25,7 +25,7 @@ struct event {
 	unsigned n;
 	const struct raft_snapshot *snapshot; /* of a put, borrowed from raft */
 	unsigned trailing;
-	raft_id from; /* of a message */
+	raft_id from;  /* of a message */
 	uint8_t *data; /* of a message, owned */
 	size_t len;
 };
@@ -43,8 +43,8 @@ static void *alloc(size_t size)
 	return ptr;
 }
 
-static struct event *event_new(struct raft_sim_member *member, enum event_kind kind,
-	uint64_t at_ms)
+static struct event *event_new(
+	struct raft_sim_member *member, enum event_kind kind, uint64_t at_ms)
 {
 	struct event *event = blx__calloc(1, sizeof *event);
 
@@ -58,8 +58,8 @@ static struct event *event_new(struct raft_sim_member *member, enum event_kind k
 }
 
 /* One that raft waits for. */
-static struct event *request_new(struct raft_sim_member *member, enum event_kind kind, void *req,
-	uint64_t at_ms)
+static struct event *request_new(
+	struct raft_sim_member *member, enum event_kind kind, void *req, uint64_t at_ms)
 {
 	struct event *event = event_new(member, kind, at_ms);
 
@@ -76,57 +76,6 @@ static void event_free(struct event *event)
 }
 
 /* ---- the disk ---------------------------------------------------------- */
-
-raft_index raft_sim_disk_last(const struct raft_sim_disk *disk)
-{
-	return disk->start + disk->count - 1;
-}
-
-void raft_sim_disk_add(struct raft_sim_disk *disk, const struct raft_entry *entry)
-{
-	struct raft_sim_entry *added;
-
-	if (disk->count == disk->cap) {
-		disk->cap = disk->cap == 0 ? 64 : 2 * disk->cap;
-		disk->entries = blx__realloc(disk->entries, disk->cap * sizeof *disk->entries);
-		INVARIANT(disk->entries != NULL);
-	}
-	added = &disk->entries[disk->count++];
-	*added = (struct raft_sim_entry){ .term = entry->term,
-		.type = entry->type,
-		.len = entry->buf.len,
-		.data = blx__memdup(entry->buf.base, entry->buf.len) };
-	INVARIANT(added->data != NULL);
-}
-
-static void disk_drop_last(struct raft_sim_disk *disk, size_t count)
-{
-	while (disk->count > count) {
-		blx__free(disk->entries[--disk->count].data);
-	}
-}
-
-static void disk_drop_first(struct raft_sim_disk *disk, size_t count)
-{
-	size_t i;
-
-	for (i = 0; i < count; i++) {
-		blx__free(disk->entries[i].data);
-	}
-	disk->count -= count;
-	disk->start += count;
-	memmove(disk->entries, disk->entries + count, disk->count * sizeof *disk->entries);
-}
-
-void raft_sim_disk_finish(struct raft_sim_disk *disk)
-{
-	disk_drop_last(disk, 0);
-	blx__free(disk->entries);
-	if (disk->snapshot.index != 0) {
-		raft_configuration_close(&disk->snapshot.conf);
-	}
-	*disk = (struct raft_sim_disk){ 0 };
-}
 
 static struct raft_snapshot *snapshot_load(const struct raft_sim_snapshot *stored)
 {
@@ -159,10 +108,10 @@ static struct raft_entry *entries_load(const struct raft_sim_disk *disk)
 	for (i = 0, bytes = 0; i < disk->count; i++) {
 		const struct raft_sim_entry *stored = &disk->entries[i];
 
-		entries[i] = (struct raft_entry){ .term = stored->term,
+		entries[i] = (struct raft_entry){.term = stored->term,
 			.type = stored->type,
-			.buf = { .base = batch + bytes, .len = stored->len },
-			.batch = batch };
+			.buf = {.base = batch + bytes, .len = stored->len},
+			.batch = batch};
 		memcpy(batch + bytes, stored->data, stored->len);
 		bytes += stored->len;
 	}
@@ -170,8 +119,8 @@ static struct raft_entry *entries_load(const struct raft_sim_disk *disk)
 }
 
 static int io_load(struct raft_io *io, raft_term *term, raft_id *vote,
-	struct raft_snapshot **snapshot, raft_index *start_index, struct raft_entry *entries[],
-	size_t *n)
+	struct raft_snapshot **snapshot, raft_index *start_index,
+	struct raft_entry *entries[], size_t *n)
 {
 	const struct raft_sim_disk *disk = &member_of(io)->disk;
 
@@ -184,8 +133,8 @@ static int io_load(struct raft_io *io, raft_term *term, raft_id *vote,
 	return 0;
 }
 
-/* When a write that is asked for now ends: all that is asked for while one is under way is
- * written together after it. */
+/* When a write that is asked for now ends: all that is asked for while one is under way
+ * is written together after it. */
 static uint64_t write_end(struct raft_sim_member *member, unsigned ms)
 {
 	struct raft_sim_disk *disk = &member->disk;
@@ -217,8 +166,8 @@ static int io_append(struct raft_io *io, struct raft_io_append *req,
 	const struct raft_entry entries[], unsigned n, raft_io_append_cb cb)
 {
 	struct raft_sim_member *member = member_of(io);
-	struct event *event = request_new(member, APPEND, req,
-		write_end(member, member->disk.append_ms));
+	struct event *event = request_new(
+		member, APPEND, req, write_end(member, member->disk.append_ms));
 
 	INVARIANT(n > 0);
 	req->cb = cb;
@@ -243,7 +192,8 @@ static int io_truncate(struct raft_io *io, raft_index index)
 {
 	struct raft_sim_disk *disk = &member_of(io)->disk;
 
-	disk_drop_last(disk, index > disk->start ? (size_t)(index - disk->start) : 0);
+	raft_sim_disk_drop_last(
+		disk, index > disk->start ? (size_t)(index - disk->start) : 0);
 	return 0;
 }
 
@@ -252,29 +202,14 @@ static int io_snapshot_put(struct raft_io *io, unsigned trailing,
 	raft_io_snapshot_put_cb cb)
 {
 	struct raft_sim_member *member = member_of(io);
-	struct event *event = request_new(member, PUT, req,
-		member->sim->now_ms + member->disk.put_ms);
+	struct event *event =
+		request_new(member, PUT, req, member->sim->now_ms + member->disk.put_ms);
 
 	req->cb = cb;
 	event->snapshot = snapshot;
 	event->trailing = trailing;
 	event->status = fails(&member->disk.fail_puts) ? RAFT_IOERR : 0;
 	return 0;
-}
-
-static void snapshot_store(struct raft_sim_disk *disk, const struct raft_snapshot *snapshot)
-{
-	struct raft_sim_snapshot *stored = &disk->snapshot;
-
-	if (stored->index != 0) {
-		raft_configuration_close(&stored->conf);
-	}
-	stored->index = snapshot->index;
-	stored->term = snapshot->term;
-	stored->conf_index = snapshot->configuration_index;
-	INVARIANT(blx__conf_copy(&snapshot->configuration, &stored->conf) == 0);
-	INVARIANT(snapshot->n_bufs == 1 && snapshot->bufs[0].len == sizeof stored->state);
-	memcpy(&stored->state, snapshot->bufs[0].base, sizeof stored->state);
 }
 
 static void put_end(struct event *event)
@@ -284,19 +219,21 @@ static void put_end(struct event *event)
 	raft_index index = event->snapshot->index;
 
 	if (event->status == 0) {
-		snapshot_store(disk, event->snapshot);
+		raft_sim_disk_store(disk, event->snapshot);
 		if (event->trailing == 0) {
-			disk_drop_last(disk, 0);
+			raft_sim_disk_drop_last(disk, 0);
 			disk->start = index + 1;
-		} else if (index > event->trailing && index - event->trailing + 1 > disk->start) {
-			disk_drop_first(disk, (size_t)(index - event->trailing + 1 - disk->start));
+		} else if (index > event->trailing &&
+			   index - event->trailing + 1 > disk->start) {
+			raft_sim_disk_drop_first(disk,
+				(size_t)(index - event->trailing + 1 - disk->start));
 		}
 	}
 	req->cb(req, event->status);
 }
 
-static int io_snapshot_get(struct raft_io *io, struct raft_io_snapshot_get *req,
-	raft_io_snapshot_get_cb cb)
+static int io_snapshot_get(
+	struct raft_io *io, struct raft_io_snapshot_get *req, raft_io_snapshot_get_cb cb)
 {
 	struct raft_sim_member *member = member_of(io);
 
@@ -308,9 +245,8 @@ static int io_snapshot_get(struct raft_io *io, struct raft_io_snapshot_get *req,
 static void get_end(struct event *event)
 {
 	struct raft_io_snapshot_get *req = event->req;
-	struct raft_snapshot *snapshot = event->status == 0
-		? snapshot_load(&event->member->disk.snapshot)
-		: NULL;
+	struct raft_snapshot *snapshot =
+		event->status == 0 ? snapshot_load(&event->member->disk.snapshot) : NULL;
 
 	req->cb(req, snapshot, event->status);
 }
@@ -379,7 +315,8 @@ static void transmit(struct raft_sim_member *member, const struct raft_message *
 	struct blx__buf buf;
 	struct event *event;
 
-	if (sim->seed != 0 && sim->loss > 0 && blx__rng_below(&sim->rng, 1000) < sim->loss) {
+	if (sim->seed != 0 && sim->loss > 0 &&
+		blx__rng_below(&sim->rng, 1000) < sim->loss) {
 		return;
 	}
 	blx__buf_init(&buf);
@@ -390,10 +327,12 @@ static void transmit(struct raft_sim_member *member, const struct raft_message *
 }
 
 /* The entries of an AppendEntries as several messages, as the real sender does. */
-static void transmit_pieces(struct raft_sim_member *member, const struct raft_message *message)
+static void transmit_pieces(
+	struct raft_sim_member *member, const struct raft_message *message)
 {
-	unsigned n = message->type == RAFT_IO_APPEND_ENTRIES ? message->append_entries.n_entries
-							     : 0;
+	unsigned n = message->type == RAFT_IO_APPEND_ENTRIES
+			     ? message->append_entries.n_entries
+			     : 0;
 	unsigned max = member->sim->piece_max > 0 ? member->sim->piece_max : n;
 	unsigned first = 0;
 
@@ -449,8 +388,8 @@ static void message_arrives(struct event *event)
 	raft_sim_deliver(member->sim, member->id, event->from, &message);
 }
 
-void raft_sim_deliver(struct raft_sim *sim, raft_id to, raft_id from,
-	struct raft_message *message)
+void raft_sim_deliver(
+	struct raft_sim *sim, raft_id to, raft_id from, struct raft_message *message)
 {
 	struct raft_sim_member *member = &sim->member[to];
 	char address[16];
@@ -466,8 +405,8 @@ void raft_sim_deliver(struct raft_sim *sim, raft_id to, raft_id from,
 
 /* ---- time -------------------------------------------------------------- */
 
-static int io_start(struct raft_io *io, unsigned msecs, raft_io_tick_cb tick,
-	raft_io_recv_cb recv)
+static int io_start(
+	struct raft_io *io, unsigned msecs, raft_io_tick_cb tick, raft_io_recv_cb recv)
 {
 	struct raft_sim_member *member = member_of(io);
 
@@ -495,12 +434,13 @@ static int io_random(struct raft_io *io, int min, int max)
 
 static int io_init(struct raft_io *io, raft_id id, const char *address)
 {
-	INVARIANT(member_of(io)->id == id && strcmp(member_of(io)->address, address) == 0);
+	INVARIANT(
+		member_of(io)->id == id && strcmp(member_of(io)->address, address) == 0);
 	return 0;
 }
 
-/* What is under way is called back before the end in every other life, and after it in the
- * others: guards take both. */
+/* What is under way is called back before the end in every other life, and after it in
+ * the others: guards take both. */
 static void io_close(struct raft_io *io, raft_io_close_cb cb)
 {
 	struct raft_sim_member *member = member_of(io);
@@ -513,7 +453,7 @@ static void io_close(struct raft_io *io, raft_io_close_cb cb)
 
 void raft_sim_io_init(struct raft_sim_member *member)
 {
-	member->io = (struct raft_io){ .version = 1,
+	member->io = (struct raft_io){.version = 1,
 		.impl = member,
 		.init = io_init,
 		.close = io_close,
@@ -529,7 +469,7 @@ void raft_sim_io_init(struct raft_sim_member *member)
 		.snapshot_put = io_snapshot_put,
 		.snapshot_get = io_snapshot_get,
 		.time = io_time,
-		.random = io_random };
+		.random = io_random};
 }
 
 static void event_end(struct event *event)
@@ -572,7 +512,8 @@ bool raft_sim_step(struct raft_sim *sim, uint64_t until_ms)
 	sim->now_ms = item->key;
 	/* A message is for whoever runs under that id when it comes. */
 	if (event->member->running &&
-		(event->kind == MESSAGE || event->generation == event->member->generation)) {
+		(event->kind == MESSAGE ||
+			event->generation == event->member->generation)) {
 		event_end(event);
 	}
 	event_free(event);
@@ -584,7 +525,7 @@ void raft_sim_io_detach(struct raft_sim_member *member)
 {
 	struct blx__list *link;
 
-	blx__list_foreach(link, &member->pending) {
+	blx__list_foreach (link, &member->pending) {
 		struct event *event = blx__container_of(link, struct event, link);
 
 		blx__heap_remove(&member->sim->events, &event->item);

@@ -25,10 +25,11 @@ void raft_sim_violate(struct raft_sim *sim, const char *format, ...)
 	if (sim->violation[0] != '\0') {
 		return; /* the first one is the cause */
 	}
-	len = snprintf(sim->violation, sizeof sim->violation, "at %llu ms: ",
-		(unsigned long long)sim->now_ms);
+	len = snprintf(sim->violation, sizeof sim->violation,
+		"at %llu ms: ", (unsigned long long)sim->now_ms);
 	va_start(args, format);
-	(void)vsnprintf(sim->violation + len, sizeof sim->violation - (size_t)len, format, args);
+	(void)vsnprintf(
+		sim->violation + len, sizeof sim->violation - (size_t)len, format, args);
 	va_end(args);
 }
 
@@ -51,39 +52,45 @@ void raft_sim_on_apply(struct raft_sim_member *member, uint64_t value)
 		sim->value_at[index] = value;
 		sim->hash_at[index] = member->state.hash;
 	} else if (sim->value_at[index] != value) {
-		raft_sim_violate(sim, "member %llu applies %llu at %llu, where %llu was applied",
+		raft_sim_violate(sim,
+			"member %llu applies %llu at %llu, where %llu was applied",
 			member->id, (unsigned long long)value, index,
 			(unsigned long long)sim->value_at[index]);
 	} else if (sim->hash_at[index] != member->state.hash) {
-		raft_sim_violate(sim, "member %llu comes to another state at %llu", member->id,
-			index);
+		raft_sim_violate(sim, "member %llu comes to another state at %llu",
+			member->id, index);
 	}
 }
 
 void raft_sim_on_restore(struct raft_sim_member *member, raft_index index)
 {
 	if (index != 0 && member->sim->hash_at[index] != member->state.hash) {
-		raft_sim_violate(member->sim, "member %llu restores another state at %llu",
-			member->id, index);
+		raft_sim_violate(member->sim,
+			"member %llu restores another state at %llu", member->id, index);
 	}
 }
 
-static void check_result(struct raft_sim_member *member, const struct raft_message *message)
+static void check_result(
+	struct raft_sim_member *member, const struct raft_message *message)
 {
 	const struct raft_append_entries_result *result = &message->append_entries_result;
 
-	if (result->rejected == 0 && result->last_log_index > raft_sim_disk_last(&member->disk)) {
+	if (result->rejected == 0 &&
+		result->last_log_index > raft_sim_disk_last(&member->disk)) {
 		raft_sim_violate(member->sim,
-			"member %llu acknowledges up to %llu, its disk ends at %llu", member->id,
-			result->last_log_index, raft_sim_disk_last(&member->disk));
+			"member %llu acknowledges up to %llu, its disk ends at %llu",
+			member->id, result->last_log_index,
+			raft_sim_disk_last(&member->disk));
 	}
 }
 
-static void check_candidate(struct raft_sim_member *member, const struct raft_message *message)
+static void check_candidate(
+	struct raft_sim_member *member, const struct raft_message *message)
 {
 	if (message->request_vote.last_log_index > raft_sim_disk_last(&member->disk)) {
 		raft_sim_violate(member->sim,
-			"member %llu stands for election with %llu, its disk ends at %llu",
+			"member %llu stands for election with %llu, its disk ends at "
+			"%llu",
 			member->id, message->request_vote.last_log_index,
 			raft_sim_disk_last(&member->disk));
 	}
@@ -100,8 +107,8 @@ static void check_vote(struct raft_sim_member *member, const struct raft_message
 	if (sim->granted[member->id].term == result->term &&
 		sim->granted[member->id].candidate != message->server_id) {
 		raft_sim_violate(sim, "member %llu votes for %llu and %llu in term %llu",
-			member->id, sim->granted[member->id].candidate, message->server_id,
-			result->term);
+			member->id, sim->granted[member->id].candidate,
+			message->server_id, result->term);
 	}
 	if (member->disk.term < result->term || member->disk.vote != message->server_id) {
 		raft_sim_violate(sim, "member %llu gives a vote that is not on its disk",
@@ -111,7 +118,8 @@ static void check_vote(struct raft_sim_member *member, const struct raft_message
 	sim->granted[member->id].candidate = message->server_id;
 }
 
-void raft_sim_on_message(struct raft_sim_member *member, const struct raft_message *message)
+void raft_sim_on_message(
+	struct raft_sim_member *member, const struct raft_message *message)
 {
 	if (message->type == RAFT_IO_APPEND_ENTRIES_RESULT) {
 		check_result(member, message);
@@ -133,7 +141,8 @@ static void leaders_reserve(struct raft_sim *sim, raft_term term)
 		size *= 2;
 	}
 	if (size > sim->leaders) {
-		sim->leader_of = blx__realloc(sim->leader_of, size * sizeof *sim->leader_of);
+		sim->leader_of =
+			blx__realloc(sim->leader_of, size * sizeof *sim->leader_of);
 		INVARIANT(sim->leader_of != NULL);
 		memset(sim->leader_of + sim->leaders, 0,
 			(size - sim->leaders) * sizeof *sim->leader_of);
@@ -154,12 +163,12 @@ void raft_sim_on_change(struct raft_sim_member *member)
 	if (sim->leader_of[term] == 0) {
 		sim->leader_of[term] = member->id;
 	} else if (sim->leader_of[term] != member->id) {
-		raft_sim_violate(sim, "%llu and %llu lead in term %llu", sim->leader_of[term],
-			member->id, term);
+		raft_sim_violate(sim, "%llu and %llu lead in term %llu",
+			sim->leader_of[term], member->id, term);
 	}
 	if (member->raft.voted_for != 0 && member->raft.voted_for != member->id) {
-		raft_sim_violate(sim, "%llu leads in term %llu and voted for %llu", member->id, term,
-			member->raft.voted_for);
+		raft_sim_violate(sim, "%llu leads in term %llu and voted for %llu",
+			member->id, term, member->raft.voted_for);
 	}
 }
 
@@ -169,11 +178,12 @@ void raft_sim_on_acked(struct raft_sim_member *member, uint64_t value)
 
 	if (sim->acked_count == sim->acked_cap) {
 		sim->acked_cap = sim->acked_cap == 0 ? 64 : 2 * sim->acked_cap;
-		sim->acked = blx__realloc(sim->acked, sim->acked_cap * sizeof *sim->acked);
+		sim->acked =
+			blx__realloc(sim->acked, sim->acked_cap * sizeof *sim->acked);
 		INVARIANT(sim->acked != NULL);
 	}
-	sim->acked[sim->acked_count++] =
-		(struct raft_sim_acked){ .value = value, .term = member->raft.current_term };
+	sim->acked[sim->acked_count++] = (struct raft_sim_acked){
+		.value = value, .term = member->raft.current_term};
 }
 
 bool raft_sim_is_acked(const struct raft_sim *sim, uint64_t value)
@@ -214,7 +224,8 @@ bool raft_sim_violated(struct raft_sim *sim)
 
 	for (i = 0; i < sim->acked_count; i++) {
 		if (!was_applied(sim, sim->acked[i].value, &from)) {
-			raft_sim_violate(sim, "%llu was acknowledged and is applied nowhere",
+			raft_sim_violate(sim,
+				"%llu was acknowledged and is applied nowhere",
 				(unsigned long long)sim->acked[i].value);
 		}
 	}

@@ -49,9 +49,49 @@ Test(guard_ack, entries_that_were_not_compared_are_not_acknowledged)
 	raft_sim_check_cure(leftovers, BLX__CURE_ACK, 0, RAFT_SIM_VIOLATED);
 }
 
+/* Member 1 has hundreds of them, where a leader of later has more of another. */
+static enum raft_sim_outcome many_leftovers(struct raft_sim *sim)
+{
+	unsigned i;
+
+	raft_sim_found(sim, 3, 0);
+	raft_sim_elect(sim, 1);
+	raft_sim_cut_off(sim, 1, true);
+	for (i = 1; i <= 300; i++) {
+		raft_sim_propose(sim, 1, i);
+	}
+	raft_sim_run(sim, 20);
+	raft_sim_expire(sim, 3, 1000, RAFT_SIM_NEVER_MS);
+	raft_sim_expire(sim, 2, 1300, 1000);
+	if (!raft_sim_run_until_leader(sim, 2, 8000)) {
+		return RAFT_SIM_STUCK;
+	}
+	for (i = 1; i <= 400; i++) {
+		raft_sim_propose(sim, 2, 1000 + i);
+	}
+	raft_sim_run(sim, 300);
+	raft_sim_crash(sim, 2);
+	raft_sim_heal(sim);
+	raft_sim_start(sim, 2);
+	raft_sim_expire(sim, 2, 1000, RAFT_SIM_NEVER_MS);
+	raft_sim_expire(sim, 3, 1300, 1000);
+	if (!raft_sim_run_until_leader(sim, 3, 8000)) {
+		return RAFT_SIM_STUCK;
+	}
+	raft_sim_run(sim, 1000);
+	return sim->member[1].raft.last_applied == sim->member[3].raft.last_applied
+		       ? RAFT_SIM_OK
+		       : RAFT_SIM_STUCK;
+}
+
+Test(guard_ack, logs_that_differ_come_together_at_once)
+{
+	raft_sim_check_cure(many_leftovers, BLX__CURE_HINT, 0, RAFT_SIM_STUCK);
+}
+
 /* ---- one member; the others are played ----------------------------------- */
 
-static const struct raft_sim_command three[] = { { 2, 'A' }, { 2, 'B' }, { 2, 'C' } };
+static const struct raft_sim_command three[] = {{2, 'A'}, {2, 'B'}, {2, 'C'}};
 
 static void begin_alone(struct raft_sim *sim)
 {
@@ -62,14 +102,16 @@ static void begin_alone(struct raft_sim *sim)
 /* The snapshot is covered by entries that are still on their way to the disk. */
 static enum raft_sim_outcome covered_snapshot(struct raft_sim *sim)
 {
-	struct raft_append_entries args = { .term = 2, .prev_log_index = 1, .prev_log_term = 1 };
+	struct raft_append_entries args = {
+		.term = 2, .prev_log_index = 1, .prev_log_term = 1};
 
 	begin_alone(sim);
 	sim->member[1].disk.append_ms = 500;
 	raft_sim_tell_entries(sim, 1, 2, &args, three, 3);
 	raft_sim_tell_snapshot(sim, 1, 2, 2, 4, 2);
 	raft_sim_run(sim, 2000);
-	return raft_sim_disk_last(&sim->member[1].disk) == 4 ? RAFT_SIM_OK : RAFT_SIM_STUCK;
+	return raft_sim_disk_last(&sim->member[1].disk) == 4 ? RAFT_SIM_OK
+							     : RAFT_SIM_STUCK;
 }
 
 Test(guard_ack, entries_that_are_not_on_disk_are_not_acknowledged)
@@ -78,19 +120,22 @@ Test(guard_ack, entries_that_are_not_on_disk_are_not_acknowledged)
 		RAFT_SIM_VIOLATED);
 }
 
-static void see_false_ack(struct raft_sim_member *member, const struct raft_message *message)
+static void see_false_ack(
+	struct raft_sim_member *member, const struct raft_message *message)
 {
 	if (message->type == RAFT_IO_APPEND_ENTRIES_RESULT && message->server_id == 3 &&
 		message->append_entries_result.rejected == 0 &&
 		message->append_entries_result.last_log_index > 1) {
-		raft_sim_violate(member->sim, "what member 2 sent is acknowledged to member 3");
+		raft_sim_violate(
+			member->sim, "what member 2 sent is acknowledged to member 3");
 	}
 }
 
 /* The write is for the leader of term 2; when it ends another leads. */
 static enum raft_sim_outcome late_write(struct raft_sim *sim)
 {
-	struct raft_append_entries args = { .term = 2, .prev_log_index = 1, .prev_log_term = 1 };
+	struct raft_append_entries args = {
+		.term = 2, .prev_log_index = 1, .prev_log_term = 1};
 
 	begin_alone(sim);
 	sim->on_send = see_false_ack;
@@ -104,7 +149,8 @@ static enum raft_sim_outcome late_write(struct raft_sim *sim)
 
 Test(guard_ack, a_write_for_an_older_leader_is_not_reported_to_the_next)
 {
-	raft_sim_check_cure(late_write, BLX__CURE_ACK_STALE, BLX__CURE_ACK, RAFT_SIM_VIOLATED);
+	raft_sim_check_cure(
+		late_write, BLX__CURE_ACK_STALE, BLX__CURE_ACK, RAFT_SIM_VIOLATED);
 }
 
 static raft_index acked_index;
@@ -119,7 +165,8 @@ static void note_ack(struct raft_sim_member *member, const struct raft_message *
 
 Test(guard_ack, what_was_compared_and_stored_is_acknowledged)
 {
-	struct raft_append_entries args = { .term = 2, .prev_log_index = 1, .prev_log_term = 1 };
+	struct raft_append_entries args = {
+		.term = 2, .prev_log_index = 1, .prev_log_term = 1};
 	struct raft_sim *sim = raft_sim_create(0, 0);
 	struct blx__guard_stats stats;
 

@@ -32,7 +32,8 @@ static void assert_ends(void)
 	cr_assert(member->failed);
 }
 
-Test(guard_check, a_commit_index_that_goes_back_ends_the_member, .init = begin, .fini = end)
+Test(guard_check, a_commit_index_that_goes_back_ends_the_member, .init = begin,
+	.fini = end)
 {
 	member->raft.commit_index--;
 	member->raft.last_applied--;
@@ -45,7 +46,8 @@ Test(guard_check, a_term_that_goes_back_ends_the_member, .init = begin, .fini = 
 	assert_ends();
 }
 
-Test(guard_check, a_commit_of_what_is_not_stored_ends_the_member, .init = begin, .fini = end)
+Test(guard_check, a_commit_of_what_is_not_stored_ends_the_member, .init = begin,
+	.fini = end)
 {
 	member->raft.last_stored--;
 	assert_ends();
@@ -69,9 +71,10 @@ Test(guard_check, what_is_committed_is_not_truncated, .init = begin, .fini = end
 	cr_assert_eq(raft_sim_disk_last(&member->disk), last);
 }
 
-Test(guard_check, an_entry_that_is_not_of_whole_words_ends_the_member, .init = begin, .fini = end)
+Test(guard_check, an_entry_that_is_not_of_whole_words_ends_the_member, .init = begin,
+	.fini = end)
 {
-	struct raft_buffer buf = { .base = raft_malloc(12), .len = 12 };
+	struct raft_buffer buf = {.base = raft_malloc(12), .len = 12};
 	static struct raft_apply apply; /* raft keeps it until it is closed */
 
 	memset(buf.base, 0, 12);
@@ -158,7 +161,8 @@ Test(guard_check, an_entry_of_no_known_kind_is_not_loaded, .init = begin, .fini 
 	cr_assert_eq(start_with(type_unknown), RAFT_CORRUPT);
 }
 
-Test(guard_check, a_log_without_its_configuration_is_not_loaded, .init = begin, .fini = end)
+Test(guard_check, a_log_without_its_configuration_is_not_loaded, .init = begin,
+	.fini = end)
 {
 	cr_assert_eq(start_with(no_configuration), RAFT_CORRUPT);
 }
@@ -204,9 +208,8 @@ static void scarce_free(void *ptr, void *data)
 	free(ptr);
 }
 
-static const struct blx__allocator scarce = { .malloc = scarce_malloc,
-	.realloc = scarce_realloc,
-	.free = scarce_free };
+static const struct blx__allocator scarce = {
+	.malloc = scarce_malloc, .realloc = scarce_realloc, .free = scarce_free};
 
 /* One allocation of the guard fails, the others of that test do not. */
 Test(guard_check, a_guard_without_memory_ends_the_member_and_leaks_nothing_of_its_own,

@@ -30,7 +30,8 @@ static void write_some(struct raft_sim *sim, raft_id id, unsigned count, uint64_
 /* ---- going back ---------------------------------------------------------- */
 
 /* Member 1 adds a fourth that nobody hears of; another leader overwrites that. */
-static enum raft_sim_outcome lost_change(struct raft_sim *sim, unsigned threshold, bool restarts)
+static enum raft_sim_outcome lost_change(
+	struct raft_sim *sim, unsigned threshold, bool restarts)
 {
 	unsigned i;
 
@@ -116,7 +117,8 @@ static enum raft_sim_outcome snapshot_amid_change(struct raft_sim *sim)
 	}
 	raft_sim_run(sim, 45); /* the writes are committed, the change is not */
 	raft_sim_crash(sim, 1);
-	if (sim->member[1].disk.snapshot.index != 0 && sim->member[1].disk.snapshot.conf.n != 3) {
+	if (sim->member[1].disk.snapshot.index != 0 &&
+		sim->member[1].disk.snapshot.conf.n != 3) {
 		raft_sim_violate(sim, "a snapshot holds a change that is not committed");
 	}
 	return RAFT_SIM_OK;
@@ -183,7 +185,9 @@ Test(guard_conf, a_joiner_takes_over_what_a_snapshot_brings)
 	cr_assert_eq(raft_add(&sim->member[1].raft, &change, id, "4", on_changed), 0);
 	raft_sim_run(sim, 300);
 	write_some(sim, 1, 10, 200);
-	cr_assert_eq(raft_assign(&sim->member[1].raft, &change, id, RAFT_VOTER, on_changed), 0);
+	cr_assert_eq(
+		raft_assign(&sim->member[1].raft, &change, id, RAFT_VOTER, on_changed),
+		0);
 	raft_sim_run(sim, 5000);
 
 	conf = blx__guard_committed_conf(sim->member[id].guard, &index);
@@ -192,6 +196,74 @@ Test(guard_conf, a_joiner_takes_over_what_a_snapshot_brings)
 	cr_assert_eq(sim->member[id].raft.last_applied, sim->member[1].raft.last_applied);
 	cr_assert_str_eq(sim->violation, "");
 	raft_sim_destroy(sim);
+}
+
+/* ---- changes that come too early ------------------------------------------ */
+
+/* Two leaders begin a change each, the second before an entry of its term is committed
+ * (Ongaro, raft-dev 2015). Their majorities need not meet. */
+static enum raft_sim_outcome two_changes(struct raft_sim *sim, bool asks)
+{
+	static struct raft_change second;
+	unsigned i;
+
+	raft_sim_found(sim, 4, 1);
+	raft_sim_elect(sim, 1);
+	raft_sim_cut_off(sim, 1, true);
+	raft_sim_cut(sim, 1, 5, false);
+	if (raft_assign(&sim->member[1].raft, &change, 5, RAFT_VOTER, on_changed) != 0) {
+		return RAFT_SIM_STUCK;
+	}
+	raft_sim_run(sim, 50); /* members 1 and 5 have it */
+	raft_sim_crash(sim, 1);
+
+	raft_sim_expire(sim, 2, 1500, 1000);
+	raft_sim_expire(sim, 3, 1000, RAFT_SIM_NEVER_MS);
+	raft_sim_expire(sim, 4, 1000, RAFT_SIM_NEVER_MS);
+	if (!raft_sim_run_until_leader(sim, 2, 8000)) {
+		return RAFT_SIM_STUCK;
+	}
+	for (i = 4; i <= 5; i++) {
+		raft_sim_cut(sim, i, 2, true);
+		raft_sim_cut(sim, i, 3, true);
+	}
+	if (!asks || blx__member_may_remove(sim->member[2].guard, 4, NULL) == 0) {
+		(void)raft_remove(&sim->member[2].raft, &second, 4, on_changed);
+	}
+	raft_sim_propose(sim, 2, 'A');
+	raft_sim_run(sim, 300); /* with members 2 and 3, of 1, 2 and 3 */
+	raft_sim_cut_off(sim, 2, true);
+	raft_sim_cut_off(sim, 3, true);
+
+	raft_sim_cut(sim, 1, 4, false);
+	sim->member[1].election_ms = 2500;
+	raft_sim_start(sim, 1);
+	raft_sim_expire(sim, 4, 1000, RAFT_SIM_NEVER_MS);
+	raft_sim_expire(sim, 5, 1000, RAFT_SIM_NEVER_MS);
+	if (!raft_sim_run_until_leader(sim, 1, 20000)) {
+		return RAFT_SIM_STUCK;
+	}
+	raft_sim_propose(sim, 1, 'B');
+	raft_sim_propose(sim, 1, 'C');
+	raft_sim_propose(sim, 1, 'D');
+	raft_sim_run(sim, 1000); /* with members 1, 4 and 5, of five */
+	return raft_sim_is_acked(sim, 'D') ? RAFT_SIM_OK : RAFT_SIM_STUCK;
+}
+
+static enum raft_sim_outcome two_changes_unasked(struct raft_sim *sim)
+{
+	return two_changes(sim, false);
+}
+
+static enum raft_sim_outcome two_changes_asked(struct raft_sim *sim)
+{
+	return two_changes(sim, true);
+}
+
+Test(guard_conf, a_change_before_an_entry_of_the_own_term_would_lose_writes)
+{
+	raft_sim_check_cure(two_changes_asked, 0, 0, RAFT_SIM_OK);
+	cr_assert_eq(raft_sim_try(two_changes_unasked, 0), RAFT_SIM_VIOLATED);
 }
 
 /* ---- which changes may be ------------------------------------------------ */
@@ -206,7 +278,8 @@ Test(guard_member, the_guard_is_asked_before_a_change)
 	raft_sim_expire(sim, 1, 1000, 1000);
 	cr_assert(raft_sim_run_until_leader(sim, 1, 5000));
 	guard = sim->member[1].guard;
-	cr_assert_eq(blx__member_may_promote(guard, 4, &error), BLX_EBUSY, "not before its term");
+	cr_assert_eq(blx__member_may_promote(guard, 4, &error), BLX_EBUSY,
+		"not before its term");
 	raft_sim_run(sim, 300);
 	cr_assert_eq(blx__member_may_promote(guard, 4, NULL), 0);
 	cr_assert_eq(blx__member_may_promote(guard, 2, NULL), BLX_EEXIST);
@@ -216,7 +289,8 @@ Test(guard_member, the_guard_is_asked_before_a_change)
 	cr_assert_str_eq(error.message, blx__member_verdict_text(BLX__MEMBER_IS_LEADER));
 	cr_assert_eq(blx__member_may_remove(guard, 3, NULL), 0);
 	cr_assert_eq(blx__member_may_remove(guard, 9, NULL), BLX_ENOTMEMBER);
-	cr_assert_eq(blx__member_may_add(sim->member[2].guard, "5", NULL), BLX_ENOTLEADER);
+	cr_assert_eq(
+		blx__member_may_add(sim->member[2].guard, "5", NULL), BLX_ENOTLEADER);
 	cr_assert_gt(blx__member_new_id(guard), BLX__MEMBER_JOINED_ID_MIN);
 
 	cr_assert_eq(raft_remove(&sim->member[1].raft, &change, 3, on_changed), 0);

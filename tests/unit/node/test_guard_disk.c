@@ -7,7 +7,8 @@
 
 /* ---- failures ------------------------------------------------------------ */
 
-/* As a supervisor does: what its guard ended is ended, and started again after a while. */
+/* As a supervisor does: what its guard ended is ended, and started again after a while.
+ */
 static void restart_failed(struct raft_sim *sim)
 {
 	unsigned i;
@@ -73,7 +74,8 @@ static enum raft_sim_outcome all_writes_fail(struct raft_sim *sim)
 
 Test(guard_append, behind_a_write_that_failed_there_is_no_other)
 {
-	raft_sim_check_cure(first_write_fails, BLX__CURE_ONE_APPEND, 0, RAFT_SIM_VIOLATED);
+	raft_sim_check_cure(
+		first_write_fails, BLX__CURE_ONE_APPEND, 0, RAFT_SIM_VIOLATED);
 }
 
 Test(guard_append, a_leader_ends_when_a_write_fails)
@@ -103,13 +105,15 @@ static enum raft_sim_outcome follower_cannot_write(struct raft_sim *sim)
 
 Test(guard_append, a_follower_ends_when_a_write_fails)
 {
-	raft_sim_check_cure(follower_cannot_write, BLX__CURE_FAIL_STOP, 0, RAFT_SIM_VIOLATED);
+	raft_sim_check_cure(
+		follower_cannot_write, BLX__CURE_FAIL_STOP, 0, RAFT_SIM_VIOLATED);
 }
 
 /* It is told to stand for election, and cannot record the term. */
 static enum raft_sim_outcome term_not_recorded(struct raft_sim *sim)
 {
-	struct raft_append_entries args = { .term = 2, .prev_log_index = 1, .prev_log_term = 1 };
+	struct raft_append_entries args = {
+		.term = 2, .prev_log_index = 1, .prev_log_term = 1};
 
 	raft_sim_prepare(sim, 3, 0);
 	raft_sim_start(sim, 1);
@@ -135,7 +139,8 @@ static void see_vote(struct raft_sim_member *member, const struct raft_message *
 
 Test(guard, a_vote_that_cannot_be_recorded_is_not_given)
 {
-	struct raft_request_vote args = { .term = 5, .last_log_index = 9, .last_log_term = 4 };
+	struct raft_request_vote args = {
+		.term = 5, .last_log_index = 9, .last_log_term = 4};
 	struct raft_sim *sim = raft_sim_create(0, 0);
 
 	raft_sim_prepare(sim, 3, 0);
@@ -167,8 +172,9 @@ Test(guard, a_write_that_does_not_end_ends_the_member)
 
 Test(guard, a_failed_member_says_and_hears_nothing_more)
 {
-	static const struct raft_sim_command one[] = { { 2, 'A' } };
-	struct raft_append_entries args = { .term = 2, .prev_log_index = 1, .prev_log_term = 1 };
+	static const struct raft_sim_command one[] = {{2, 'A'}};
+	struct raft_append_entries args = {
+		.term = 2, .prev_log_index = 1, .prev_log_term = 1};
 	struct raft_sim *sim = raft_sim_create(0, 0);
 	struct blx__guard_stats before;
 	struct blx__guard_stats after;
@@ -187,7 +193,8 @@ Test(guard, a_failed_member_says_and_hears_nothing_more)
 	blx__guard_stats_get(sim->member[1].guard, &after);
 	cr_assert_eq(after.dropped, before.dropped + 1);
 	cr_assert_neq(sim->member[1].raft.current_term, 9);
-	cr_assert_eq(raft_sim_propose(sim, 1, 'B'), 0, "raft takes it, nothing comes of it");
+	cr_assert_eq(
+		raft_sim_propose(sim, 1, 'B'), 0, "raft takes it, nothing comes of it");
 	raft_sim_run(sim, 2000);
 	cr_assert_eq(raft_sim_disk_last(&sim->member[1].disk), 2);
 	cr_assert_neq(sim->value_at[4], 'B');
@@ -254,7 +261,7 @@ Test(guard_append, writes_that_come_meanwhile_become_one)
 
 /* ---- snapshots among other work ------------------------------------------ */
 
-static const struct raft_sim_command three[] = { { 2, 'A' }, { 2, 'B' }, { 2, 'C' } };
+static const struct raft_sim_command three[] = {{2, 'A'}, {2, 'B'}, {2, 'C'}};
 
 static void begin_alone(struct raft_sim *sim)
 {
@@ -267,10 +274,8 @@ static void begin_alone(struct raft_sim *sim)
 /* The leader sends its snapshot once, while this member takes one of its own. */
 static enum raft_sim_outcome install_amid_own(struct raft_sim *sim)
 {
-	struct raft_append_entries args = { .term = 2,
-		.prev_log_index = 1,
-		.prev_log_term = 1,
-		.leader_commit = 4 };
+	struct raft_append_entries args = {
+		.term = 2, .prev_log_index = 1, .prev_log_term = 1, .leader_commit = 4};
 
 	begin_alone(sim);
 	sim->member[1].disk.put_ms = 50;
@@ -279,9 +284,9 @@ static enum raft_sim_outcome install_amid_own(struct raft_sim *sim)
 	raft_sim_tell_snapshot(sim, 1, 2, 2, 20, 2);
 	raft_sim_run(sim, 2000);
 	return sim->member[1].disk.snapshot.index == 20 &&
-			sim->member[1].raft.last_applied == 20
-		? RAFT_SIM_OK
-		: RAFT_SIM_STUCK;
+			       sim->member[1].raft.last_applied == 20
+		       ? RAFT_SIM_OK
+		       : RAFT_SIM_STUCK;
 }
 
 Test(guard_install, a_snapshot_waits_for_one_of_the_own)
@@ -292,7 +297,8 @@ Test(guard_install, a_snapshot_waits_for_one_of_the_own)
 /* Entries are on their way to the disk when a snapshot replaces them. */
 static enum raft_sim_outcome install_amid_write(struct raft_sim *sim)
 {
-	struct raft_append_entries args = { .term = 2, .prev_log_index = 1, .prev_log_term = 1 };
+	struct raft_append_entries args = {
+		.term = 2, .prev_log_index = 1, .prev_log_term = 1};
 
 	begin_alone(sim);
 	sim->member[1].disk.append_ms = 50;
@@ -317,8 +323,9 @@ Test(guard_install, a_snapshot_waits_for_entries_under_way)
 /* Leftovers of term 3, where the snapshot of a later leader has entries of term 2. */
 static enum raft_sim_outcome install_over_conflict(struct raft_sim *sim)
 {
-	static const struct raft_sim_command leftovers[] = { { 3, 'A' }, { 3, 'B' }, { 3, 'C' } };
-	struct raft_append_entries args = { .term = 3, .prev_log_index = 1, .prev_log_term = 1 };
+	static const struct raft_sim_command leftovers[] = {{3, 'A'}, {3, 'B'}, {3, 'C'}};
+	struct raft_append_entries args = {
+		.term = 3, .prev_log_index = 1, .prev_log_term = 1};
 
 	begin_alone(sim);
 	raft_sim_tell_entries(sim, 1, 2, &args, leftovers, 3);
@@ -342,7 +349,8 @@ Test(guard_install, a_snapshot_is_taken_over_entries_of_a_higher_term)
 
 Test(guard_install, a_newer_snapshot_replaces_one_that_waits)
 {
-	struct raft_append_entries args = { .term = 2, .prev_log_index = 1, .prev_log_term = 1 };
+	struct raft_append_entries args = {
+		.term = 2, .prev_log_index = 1, .prev_log_term = 1};
 	struct raft_sim *sim = raft_sim_create(0, 0);
 
 	begin_alone(sim);
@@ -358,7 +366,8 @@ Test(guard_install, a_newer_snapshot_replaces_one_that_waits)
 
 Test(guard_install, one_that_waits_is_forgotten_at_the_end)
 {
-	struct raft_append_entries args = { .term = 2, .prev_log_index = 1, .prev_log_term = 1 };
+	struct raft_append_entries args = {
+		.term = 2, .prev_log_index = 1, .prev_log_term = 1};
 	struct raft_sim *sim = raft_sim_create(0, 0);
 
 	begin_alone(sim);
@@ -385,11 +394,9 @@ Test(guard_install, one_that_cannot_be_stored_ends_the_member)
 
 Test(guard_install, one_that_differs_from_what_is_committed_here_ends_the_member)
 {
-	static const struct raft_sim_command other[] = { { 3, 'A' }, { 3, 'B' } };
-	struct raft_append_entries args = { .term = 3,
-		.prev_log_index = 1,
-		.prev_log_term = 1,
-		.leader_commit = 3 };
+	static const struct raft_sim_command other[] = {{3, 'A'}, {3, 'B'}};
+	struct raft_append_entries args = {
+		.term = 3, .prev_log_index = 1, .prev_log_term = 1, .leader_commit = 3};
 	struct raft_sim *sim = raft_sim_create(0, 0);
 
 	raft_sim_prepare(sim, 3, 0);

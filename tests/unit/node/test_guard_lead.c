@@ -79,8 +79,8 @@ static enum raft_sim_outcome idle_leader(struct raft_sim *sim)
 	}
 	raft_sim_run(sim, 1000);
 	return sim->member[2].raft.commit_index == raft_last_index(&sim->member[2].raft)
-		? RAFT_SIM_OK
-		: RAFT_SIM_STUCK;
+		       ? RAFT_SIM_OK
+		       : RAFT_SIM_STUCK;
 }
 
 Test(guard_lead, a_new_leader_commits_what_was_there_without_a_write_of_a_client)
@@ -141,24 +141,25 @@ static enum raft_sim_outcome lone_voter_restarts(struct raft_sim *sim)
 	raft_sim_propose(sim, 1, 'D');
 	raft_sim_propose(sim, 1, 'E');
 	raft_sim_run(sim, 1000);
-	return raft_sim_is_acked(sim, 'E') &&
-			sim->member[2].raft.last_applied == sim->member[1].raft.last_applied
-		? RAFT_SIM_OK
-		: RAFT_SIM_STUCK;
+	return raft_sim_is_acked(sim, 'E') && sim->member[2].raft.last_applied ==
+						      sim->member[1].raft.last_applied
+		       ? RAFT_SIM_OK
+		       : RAFT_SIM_STUCK;
 }
 
 Test(guard_lead, a_lone_voter_begins_each_life_with_a_new_term)
 {
-	raft_sim_check_cure(lone_voter_restarts, BLX__CURE_SOLE_VOTER, 0, RAFT_SIM_VIOLATED);
+	raft_sim_check_cure(
+		lone_voter_restarts, BLX__CURE_SOLE_VOTER, 0, RAFT_SIM_VIOLATED);
 }
 
 /* It gave its vote of a term away, and then leads in that very term. */
 static enum raft_sim_outcome lone_voter_votes(struct raft_sim *sim)
 {
-	struct raft_request_vote args = { .term = 7,
+	struct raft_request_vote args = {.term = 7,
 		.last_log_index = 100,
 		.last_log_term = 6,
-		.disrupt_leader = true };
+		.disrupt_leader = true};
 
 	raft_sim_found(sim, 1, 1);
 	raft_sim_run(sim, 500);
@@ -174,6 +175,31 @@ static enum raft_sim_outcome lone_voter_votes(struct raft_sim *sim)
 Test(guard_lead, a_lone_voter_does_not_lead_in_a_term_in_which_it_voted_for_another)
 {
 	raft_sim_check_cure(lone_voter_votes, BLX__CURE_SOLE_VOTER, 0, RAFT_SIM_VIOLATED);
+}
+
+/* It follows another, which tells it to stand for election: there is nobody to ask. */
+static enum raft_sim_outcome lone_voter_is_told(struct raft_sim *sim)
+{
+	struct raft_append_entries args = {.term = 9, .prev_log_index = 2};
+
+	raft_sim_found(sim, 1, 1);
+	raft_sim_run(sim, 500);
+	args.prev_log_term = sim->member[1].raft.current_term;
+	sim->member[1].election_ms = 1000;
+	raft_sim_tell_entries(sim, 1, 2, &args, NULL, 0);
+	raft_sim_tell_timeout_now(sim, 1, 2, 9, 2, args.prev_log_term);
+	if (sim->member[1].raft.state == RAFT_LEADER &&
+		sim->member[1].raft.current_term == 9) {
+		raft_sim_violate(sim, "member 1 leads in the term of member 2");
+	}
+	raft_sim_run(sim, 3000);
+	return raft_sim_leader(sim) == 1 ? RAFT_SIM_OK : RAFT_SIM_STUCK;
+}
+
+Test(guard_lead, a_lone_voter_does_not_lead_in_the_term_of_another)
+{
+	raft_sim_check_cure(
+		lone_voter_is_told, BLX__CURE_SOLE_VOTER, 0, RAFT_SIM_VIOLATED);
 }
 
 /* ---- what rests on the own-term entry ------------------------------------ */

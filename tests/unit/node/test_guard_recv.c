@@ -7,8 +7,8 @@
 
 /* ---- below what is compacted --------------------------------------------- */
 
-/* Member 3 compacted its log; the leader takes it for further behind than it is, as after a
- * snapshot that was given up. */
+/* Member 3 compacted its log; the leader takes it for further behind than it is, as after
+ * a snapshot that was given up. */
 static enum raft_sim_outcome probe_below(struct raft_sim *sim, raft_index next)
 {
 	struct raft_progress *progress;
@@ -36,8 +36,8 @@ static enum raft_sim_outcome probe_below(struct raft_sim *sim, raft_index next)
 	}
 	raft_sim_run(sim, 2000);
 	return sim->member[3].raft.last_applied == sim->member[1].raft.last_applied
-		? RAFT_SIM_OK
-		: RAFT_SIM_STUCK;
+		       ? RAFT_SIM_OK
+		       : RAFT_SIM_STUCK;
 }
 
 static enum raft_sim_outcome probe_from_five(struct raft_sim *sim)
@@ -71,9 +71,10 @@ static void begin_alone(struct raft_sim *sim)
 /* A leftover of term 2 where the leader of term 3 has something else, committed. */
 static enum raft_sim_outcome commit_ahead(struct raft_sim *sim)
 {
-	static const struct raft_sim_command leftover[] = { { 2, 'A' } };
-	static const struct raft_sim_command right[] = { { 3, 'B' } };
-	struct raft_append_entries args = { .term = 2, .prev_log_index = 1, .prev_log_term = 1 };
+	static const struct raft_sim_command leftover[] = {{2, 'A'}};
+	static const struct raft_sim_command right[] = {{3, 'B'}};
+	struct raft_append_entries args = {
+		.term = 2, .prev_log_index = 1, .prev_log_term = 1};
 
 	begin_alone(sim);
 	raft_sim_tell_entries(sim, 1, 2, &args, leftover, 1);
@@ -99,9 +100,10 @@ Test(guard_recv, what_a_request_does_not_cover_is_not_committed_by_it)
 /* An entry is overwritten while it is written, and comes again from a third leader. */
 static enum raft_sim_outcome there_and_back(struct raft_sim *sim)
 {
-	static const struct raft_sim_command a[] = { { 2, 'A' } };
-	static const struct raft_sim_command b[] = { { 3, 'B' } };
-	struct raft_append_entries args = { .term = 2, .prev_log_index = 1, .prev_log_term = 1 };
+	static const struct raft_sim_command a[] = {{2, 'A'}};
+	static const struct raft_sim_command b[] = {{3, 'B'}};
+	struct raft_append_entries args = {
+		.term = 2, .prev_log_index = 1, .prev_log_term = 1};
 	struct raft_sim_member *member = &sim->member[1];
 	raft_term term;
 
@@ -111,7 +113,8 @@ static enum raft_sim_outcome there_and_back(struct raft_sim *sim)
 	raft_sim_run(sim, 20);
 	for (term = 3; term < 10; term++) { /* leaders repeat what is not answered */
 		args.term = term;
-		raft_sim_tell_entries(sim, 1, 2 + term % 2, &args, term % 2 == 1 ? b : a, 1);
+		raft_sim_tell_entries(
+			sim, 1, 2 + term % 2, &args, term % 2 == 1 ? b : a, 1);
 		raft_sim_run(sim, 20);
 	}
 	raft_sim_run(sim, 2000);
@@ -133,16 +136,16 @@ Test(guard_recv, an_entry_that_is_being_written_is_not_overwritten)
 	raft_sim_check_cure(there_and_back, 0, 0, RAFT_SIM_OK);
 	/* Memory is freed in use: what comes of that depends on the allocator. */
 	outcome = raft_sim_try(there_and_back, BLX__CURE_REWRITE);
-	cr_assert(outcome == RAFT_SIM_VIOLATED || outcome == RAFT_SIM_CRASHED, "without: %d",
-		outcome);
+	cr_assert(outcome == RAFT_SIM_VIOLATED || outcome == RAFT_SIM_CRASHED,
+		"without: %d", outcome);
 }
 
 /* ---- what no correct leader sends ---------------------------------------- */
 
 static enum raft_sim_outcome two_leaders(struct raft_sim *sim)
 {
-	static const struct raft_sim_command foreign[] = { { 2, 'A' } };
-	struct raft_append_entries args = { .prev_log_index = 1, .prev_log_term = 1 };
+	static const struct raft_sim_command foreign[] = {{2, 'A'}};
+	struct raft_append_entries args = {.prev_log_index = 1, .prev_log_term = 1};
 
 	raft_sim_found(sim, 3, 0);
 	raft_sim_elect(sim, 1);
@@ -159,12 +162,10 @@ Test(guard_recv, a_leader_that_meets_another_of_its_term_ends)
 
 Test(guard_recv, a_leader_that_differs_from_what_is_committed_here_ends_the_member)
 {
-	static const struct raft_sim_command first[] = { { 2, 'A' }, { 2, 'B' } };
-	static const struct raft_sim_command other[] = { { 3, 'X' } };
-	struct raft_append_entries args = { .term = 2,
-		.prev_log_index = 1,
-		.prev_log_term = 1,
-		.leader_commit = 3 };
+	static const struct raft_sim_command first[] = {{2, 'A'}, {2, 'B'}};
+	static const struct raft_sim_command other[] = {{3, 'X'}};
+	struct raft_append_entries args = {
+		.term = 2, .prev_log_index = 1, .prev_log_term = 1, .leader_commit = 3};
 	struct raft_sim *sim = raft_sim_create(0, 0);
 
 	begin_alone(sim);
@@ -182,9 +183,10 @@ Test(guard_recv, a_leader_that_differs_from_what_is_committed_here_ends_the_memb
 
 Test(guard_recv, malformed_entries_and_nameless_senders_are_dropped)
 {
-	static const struct raft_sim_command backwards[] = { { 5, 'A' }, { 2, 'B' } };
-	static const struct raft_sim_command ahead[] = { { 7, 'A' } };
-	struct raft_append_entries args = { .term = 6, .prev_log_index = 1, .prev_log_term = 1 };
+	static const struct raft_sim_command backwards[] = {{5, 'A'}, {2, 'B'}};
+	static const struct raft_sim_command ahead[] = {{7, 'A'}};
+	struct raft_append_entries args = {
+		.term = 6, .prev_log_index = 1, .prev_log_term = 1};
 	struct raft_sim *sim = raft_sim_create(0, 0);
 	struct blx__guard_stats stats;
 

@@ -5,12 +5,13 @@
 #include "raft_sim_cure.h"
 #include "raft_sim_talk.h"
 
-static const struct raft_sim_command three[] = { { 2, 'A' }, { 2, 'B' }, { 2, 'C' } };
+static const struct raft_sim_command three[] = {{2, 'A'}, {2, 'B'}, {2, 'C'}};
 
 /* Member 1 runs; it follows member 2, which sent it entries that are not on disk yet. */
 static void begin_behind(struct raft_sim *sim)
 {
-	struct raft_append_entries args = { .term = 2, .prev_log_index = 1, .prev_log_term = 1 };
+	struct raft_append_entries args = {
+		.term = 2, .prev_log_index = 1, .prev_log_term = 1};
 
 	raft_sim_prepare(sim, 3, 0);
 	sim->member[1].election_ms = 1000;
@@ -45,7 +46,8 @@ static enum raft_sim_outcome timeout_now_amid_write(struct raft_sim *sim)
 
 Test(guard_vote, a_timeout_now_waits_for_nobody_and_is_dropped_amid_writes)
 {
-	raft_sim_check_cure(timeout_now_amid_write, BLX__CURE_CANDIDACY, 0, RAFT_SIM_VIOLATED);
+	raft_sim_check_cure(
+		timeout_now_amid_write, BLX__CURE_CANDIDACY, 0, RAFT_SIM_VIOLATED);
 }
 
 static void see_vote(struct raft_sim_member *member, const struct raft_message *message)
@@ -59,14 +61,12 @@ static void see_vote(struct raft_sim_member *member, const struct raft_message *
 /* The candidate has less than this member, whose log is empty in memory just now. */
 static enum raft_sim_outcome vote_amid_install(struct raft_sim *sim)
 {
-	struct raft_append_entries args = { .term = 2,
-		.prev_log_index = 1,
-		.prev_log_term = 1,
-		.leader_commit = 4 };
-	struct raft_request_vote vote = { .term = 3,
+	struct raft_append_entries args = {
+		.term = 2, .prev_log_index = 1, .prev_log_term = 1, .leader_commit = 4};
+	struct raft_request_vote vote = {.term = 3,
 		.last_log_index = 4,
 		.last_log_term = 2,
-		.disrupt_leader = true };
+		.disrupt_leader = true};
 
 	raft_sim_prepare(sim, 3, 0);
 	raft_sim_start(sim, 1);
@@ -93,7 +93,7 @@ static struct raft_transfer transfer;
 
 static enum raft_sim_outcome transfer_amid_election(struct raft_sim *sim)
 {
-	struct raft_request_vote args = { .last_log_index = 50, .disrupt_leader = true };
+	struct raft_request_vote args = {.last_log_index = 50, .disrupt_leader = true};
 
 	raft_sim_found(sim, 3, 0);
 	raft_sim_elect(sim, 1);
@@ -110,7 +110,8 @@ static enum raft_sim_outcome transfer_amid_election(struct raft_sim *sim)
 
 Test(guard_vote, a_leader_that_hands_over_votes_once_a_term)
 {
-	raft_sim_check_cure(transfer_amid_election, BLX__CURE_TRANSFEREE, 0, RAFT_SIM_VIOLATED);
+	raft_sim_check_cure(
+		transfer_amid_election, BLX__CURE_TRANSFEREE, 0, RAFT_SIM_VIOLATED);
 }
 
 /* ---- voters that do not know it ------------------------------------------ */
@@ -146,8 +147,8 @@ static enum raft_sim_outcome promotion_unheard(struct raft_sim *sim)
 	raft_sim_propose(sim, 1, 'A');
 	raft_sim_run(sim, 1000);
 	return raft_sim_is_acked(sim, 'A') && sim->member[2].raft.configuration_index > 1
-		? RAFT_SIM_OK
-		: RAFT_SIM_STUCK;
+		       ? RAFT_SIM_OK
+		       : RAFT_SIM_STUCK;
 }
 
 Test(guard_vote, who_votes_is_what_the_candidate_knows)
@@ -184,12 +185,14 @@ static enum raft_sim_outcome promotion_unheard_of_four(struct raft_sim *sim)
 
 Test(guard_vote, a_fourth_voter_is_counted_on_before_it_knows)
 {
-	raft_sim_check_cure(promotion_unheard_of_four, BLX__CURE_NON_VOTER, 0, RAFT_SIM_STUCK);
+	raft_sim_check_cure(
+		promotion_unheard_of_four, BLX__CURE_NON_VOTER, 0, RAFT_SIM_STUCK);
 }
 
 Test(guard_vote, a_learner_with_a_leader_does_not_vote_against_it)
 {
-	struct raft_request_vote args = { .term = 9, .last_log_index = 50, .last_log_term = 8 };
+	struct raft_request_vote args = {
+		.term = 9, .last_log_index = 50, .last_log_term = 8};
 	struct raft_sim *sim = raft_sim_create(0, 0);
 
 	raft_sim_found(sim, 2, 1);
@@ -232,14 +235,16 @@ static enum raft_sim_outcome newer_term_shorter_log(struct raft_sim *sim)
 
 Test(guard_vote, a_candidate_learns_a_newer_term_in_a_pre_vote)
 {
-	raft_sim_check_cure(newer_term_shorter_log, BLX__CURE_PRE_VOTE, 0, RAFT_SIM_STUCK);
+	raft_sim_check_cure(
+		newer_term_shorter_log, BLX__CURE_PRE_VOTE, 0, RAFT_SIM_STUCK);
 }
 
 /* ---- votes after a restart ----------------------------------------------- */
 
 Test(guard_vote, a_member_that_may_have_promised_silence_keeps_it_over_a_restart)
 {
-	struct raft_request_vote args = { .term = 9, .last_log_index = 50, .last_log_term = 8 };
+	struct raft_request_vote args = {
+		.term = 9, .last_log_index = 50, .last_log_term = 8};
 	struct raft_sim *sim = raft_sim_create(0, 0);
 
 	sim->vote_guard_ms = 1000;
