@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kv put, kv cas, kv rm. */
+#include "ctx.h"
+#include "input.h"
+#include "out.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+static int print_revision(const struct ctx *ctx, uint64_t revision)
+{
+	if (ctx->json) {
+		return out_json(ctx,
+			json_pack("{s:o, s:I}", "path", out_json_text(ctx->args.words[0]),
+				"revision", (json_int_t)revision));
+	}
+	printf("revision %" PRIu64 "\n", revision);
+	return EXIT_OK;
+}
+
+int kv_put(struct ctx *ctx)
+{
+	bool if_absent = opt_flag(&ctx->args, "if-absent");
+	blx_write_opts opts = BLX_WRITE_OPTS_INIT;
+	blx_error error = BLX_ERROR_INIT;
+	uint64_t revision = 0;
+	struct input value;
+	int rv;
+
+	/* The value first: what a person types takes longer than the timeout. */
+	rv = input_value(
+		ctx, ctx->args.words_count > 1 ? ctx->args.words[1] : NULL, &value);
+	if (rv != 0) {
+		return rv;
+	}
+	ctx_restart(ctx);
+	rv = ctx_connect(ctx);
+	if (rv == 0) {
+		opts.timeout_ms = ctx_left_ms(ctx);
+		rv = (if_absent ? blx_put_if_absent : blx_put)(ctx->client,
+			ctx->args.words[0], value.bytes, value.len, &opts, &revision,
+			&error);
+		rv = rv == 0 ? print_revision(ctx, revision) : fail(ctx, &error);
+	}
+	input_finish(&value);
+	return rv;
+}
+
+static int cas(struct ctx *ctx, const char *expect, uint64_t expect_revision,
+	const struct input *value)
+{
+	const char *path = ctx->args.words[0];
+	blx_write_opts opts = BLX_WRITE_OPTS_INIT;
+	blx_error error = BLX_ERROR_INIT;
+	uint64_t revision = 0;
+	int rv;
+
+	opts.timeout_ms = ctx_left_ms(ctx);
+	if (expect != NULL) {
+		rv = blx_cas(ctx->client, path, expect, strlen(expect), value->bytes,
+			value->len, &opts, &revision, &error);
+	} else {
+		rv = blx_cas_revision(ctx->client, path, expect_revision, value->bytes,
+			value->len, &opts, &revision, &error);
+	}
+	return rv == 0 ? print_revision(ctx, revision) : fail(ctx, &error);
+}
+
+int kv_cas(struct ctx *ctx)
+{
+	const char *expect = opt_text(&ctx->args, "expect");
+	uint64_t expect_revision = 0;
+	char fault[OPT_FAULT_SIZE];
+	struct input value;
+	int rv;
+
+	if ((expect != NULL) == opt_flag(&ctx->args, "rev")) {
+		return fail_usage(ctx, "needs one of --expect VALUE and --rev N");
+	}
+	if (opt_number(&ctx->args, "rev", 0, UINT64_MAX, &expect_revision, fault) != 0) {
+		return fail_usage(ctx, "%s", fault);
+	}
+	rv = input_value(ctx, ctx->args.words[1], &value);
+	if (rv != 0) {
+		return rv;
+	}
+	ctx_restart(ctx);
+	rv = ctx_connect(ctx);
+	if (rv == 0) {
+		rv = cas(ctx, expect, expect_revision, &value);
+	}
+	input_finish(&value);
+	return rv;
+}
+
+int kv_rm(struct ctx *ctx)
+{
+	blx_write_opts opts = BLX_WRITE_OPTS_INIT;
+	blx_error error = BLX_ERROR_INIT;
+	uint64_t revision = 0;
+	int rv = ctx_connect(ctx);
+
+	if (rv != 0) {
+		return rv;
+	}
+	opts.timeout_ms = ctx_left_ms(ctx);
+	opts.flags = opt_flag(&ctx->args, "recursive") ? (uint32_t)BLX_DELETE_TREE : 0u;
+	rv = blx_delete(ctx->client, ctx->args.words[0], &opts, &revision, &error);
+	return rv == 0 ? print_revision(ctx, revision) : fail(ctx, &error);
+}

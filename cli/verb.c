@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table of verbs. What is not here does not exist: help and completion come from it.
+ */
+#include "verb.h"
+
+#include <string.h>
+
+const struct opt verb_opts_common[] = {
+	{"output", 'o', "table|json", "how to print results and errors (table)"},
+	{"socket", 0, "PATH",
+		"of the member to ask (BLIXARD_SOCKET, else /run/blixard/blixard.sock)"},
+	{"timeout", 0, "TIME", "for all of it: 5s, 500ms, 2m, or milliseconds (5s)"},
+	{"help", 'h', NULL, "print this"},
+	{0},
+};
+
+static const struct opt opts_get[] = {
+	{"consistent", 0, NULL, "what is true now, confirmed with a majority"},
+	{"local", 0, NULL, "what this member knows, without asking others (the default)"},
+	{"rev-info", 0, NULL, "print revisions on standard error"},
+	{"min-revision", 0, "N", "wait until the member has this revision of the store"},
+	{0},
+};
+
+static const struct opt opts_put[] = {
+	{"if-absent", 0, NULL, "only if there is no value yet; otherwise exit 5"},
+	{0},
+};
+
+static const struct opt opts_cas[] = {
+	{"expect", 0, "VALUE", "the value that must be there"},
+	{"rev", 0, "N", "the revision that must be there; 0: no value"},
+	{0},
+};
+
+static const struct opt opts_rm[] = {
+	{"recursive", 'r', NULL, "all that is below the path, too"},
+	{0},
+};
+
+static const struct opt opts_ls[] = {
+	{"tree", 'r', NULL, "everything below, not only the children"},
+	{"values", 0, NULL, "with revisions and values"},
+	{"limit", 0, "N", "at most so many; the rest is told on standard error"},
+	{"after", 0, "NAME", "begin behind this one"},
+	{"consistent", 0, NULL, "what is true now, confirmed with a majority"},
+	{0},
+};
+
+#define OPT_DATA_DIR                                                                     \
+	{                                                                                \
+		"data-dir", 0, "DIR",                                                    \
+			"of the member (BLIXARD_DATA_DIR, else /var/lib/blixard)"        \
+	}
+#define OPT_MEMBER                                                                       \
+	{                                                                                \
+		"member", 0, "NAME=HOST:PORT",                                           \
+			"a voter; once for each, or as further arguments"                \
+	}
+
+static const struct opt opts_init[] = {
+	OPT_DATA_DIR,
+	{"name", 0, "NAME", "which of the members this is"},
+	{"cluster", 0, "NAME", "of the cluster (blixard)"},
+	OPT_MEMBER,
+	{0},
+};
+
+static const struct opt opts_join[] = {
+	OPT_DATA_DIR,
+	{"name", 0, "NAME", "of the new member"},
+	{"address", 0, "HOST:PORT", "where the other members reach it"},
+	{"via", 0, "HOST:PORT", "of any member of the cluster"},
+	{0},
+};
+
+static const struct opt opts_recover[] = {
+	{"from", 0, "FILE|DIR",
+		"a snapshot file, or the data directory of a stopped member"},
+	OPT_DATA_DIR,
+	{"name", 0, "NAME", "which of the members this is"},
+	{"cluster", 0, "NAME", "of the new cluster (blixard)"},
+	OPT_MEMBER,
+	{"i-understand", 0, NULL, "do it; without this the plan is printed"},
+	{0},
+};
+
+static const struct opt opts_run[] = {
+	{"config", 0, "FILE", "lines of \"key = value\", keys as the options below"},
+	{"data-dir", 0, "DIR", "of the member (/var/lib/blixard)"},
+	{"socket", 0, "PATH",
+		"where clients connect (/run/blixard/blixard.sock); none: nowhere"},
+	{"listen", 0, "HOST:PORT", "where it differs from the address the others use"},
+	{"election-timeout-ms", 0, "N", "20 to 60000 (1000)"},
+	{"heartbeat-ms", 0, "N", "(a tenth of the election timeout)"},
+	{"snapshot-bytes", 0, "N", "bytes of log that trigger a snapshot (67108864)"},
+	{"snapshot-entries", 0, "N", "entries of log that trigger a snapshot (100000)"},
+	{"segment-bytes", 0, "N", "size of a file of the log (33554432)"},
+	{"insecure-transport", 0, NULL,
+		"plain TCP to other machines; the status shows it"},
+	{"log-level", 0, "error|warn|info|debug", "(info)"},
+	{0},
+};
+
+const struct verb verbs[] = {
+	{"node", "run", "", 0, 0, 0, "run a member until SIGTERM",
+		"Options count before the environment (BLIXARD_DATA_DIR and so on), that "
+		"before\n"
+		"the file. Speaks the notify and watchdog protocols of systemd.\n",
+		opts_run, node_run},
+	{"kv", "get", "PATH", 1, 1, VERB_MEMBER, "write a value to standard output", NULL,
+		opts_get, kv_get},
+	{"kv", "put", "PATH [VALUE|-]", 1, 2, VERB_MEMBER, "set a value",
+		"Without VALUE, or with -, the value is read from standard input.\n",
+		opts_put, kv_put},
+	{"kv", "cas", "PATH NEW|-", 2, 2, VERB_MEMBER,
+		"set a value if it is the expected one",
+		"Needs one of --expect and --rev.\n", opts_cas, kv_cas},
+	{"kv", "rm", "PATH", 1, 1, VERB_MEMBER, "remove a value", NULL, opts_rm, kv_rm},
+	{"kv", "ls", "[PATH]", 0, 1, VERB_MEMBER, "list the children of a path", NULL,
+		opts_ls, kv_ls},
+	{"kv", "txn", "[FILE|-]", 0, 1, VERB_MEMBER, "commit a transaction",
+		"Lines, from FILE or standard input, done as one change or not at all:\n"
+		"  if-absent PATH        put PATH VALUE\n"
+		"  if-exists PATH        rm PATH\n"
+		"  if-value PATH VALUE   rm-tree PATH\n"
+		"  if-rev PATH N         get PATH\n"
+		"  else                  what follows is done when a guard does not "
+		"hold\n"
+		"Arguments with spaces are written as JSON strings: \"two words\". # "
+		"begins a comment.\n",
+		NULL, kv_txn},
+	{"cluster", "init", "[NAME=HOST:PORT ...]", 0, VERB_WORDS_ANY, 0,
+		"found a cluster: make a member's data directory",
+		"Run it once on each founding member, with the same members, then start "
+		"them.\n",
+		opts_init, cluster_init},
+	{"cluster", "join", "", 0, 0, VERB_TIMEOUT, "join a cluster as a learner", NULL,
+		opts_join, cluster_join},
+	{"cluster", "leave", "", 0, 0, VERB_MEMBER,
+		"remove the member at --socket for good", NULL, NULL, cluster_leave},
+	{"cluster", "status", "", 0, 0, VERB_MEMBER,
+		"what the member knows of itself and others", NULL, NULL, cluster_status},
+	{"cluster", "members", "", 0, 0, VERB_MEMBER, "list the members", NULL, NULL,
+		cluster_members},
+	{"cluster", "transfer", "[NAME]", 0, 1, VERB_MEMBER,
+		"hand leadership to a voter, or to the best one", NULL, NULL,
+		cluster_transfer},
+	{"cluster", "promote", "NAME", 1, 1, VERB_MEMBER, "make a learner a voter", NULL,
+		NULL, cluster_promote},
+	{"cluster", "demote", "NAME", 1, 1, VERB_MEMBER, "make a voter a learner", NULL,
+		NULL, cluster_demote},
+	{"cluster", "remove", "NAME", 1, 1, VERB_MEMBER, "remove a member for good", NULL,
+		NULL, cluster_remove},
+	{"snapshot", "save", "FILE", 1, 1, VERB_MEMBER,
+		"fetch a snapshot from the member", NULL, NULL, snapshot_save},
+	{"snapshot", "verify", "FILE", 1, 1, 0, "check all of a snapshot file", NULL,
+		NULL, snapshot_verify},
+	{"snapshot", "inspect", "FILE", 1, 1, 0, "what a snapshot file says of itself",
+		NULL, NULL, snapshot_inspect},
+	{"recover", NULL, "[NAME=HOST:PORT ...]", 0, VERB_WORDS_ANY, 0,
+		"make a new cluster from what is left of an old one",
+		"Offline. The new cluster has a new id; members of the old one are "
+		"refused by it.\n",
+		opts_recover, recover},
+	{"version", NULL, "", 0, 0, 0, "print the version", NULL, NULL, version},
+	{"completion", "bash", "", 0, 0, 0, "print a completion script", NULL, NULL,
+		completion_bash},
+	{0},
+};
+
+const struct verb *verb_find(const char *noun, const char *name)
+{
+	const struct verb *verb = verbs;
+
+	for (; verb->noun != NULL; verb++) {
+		if (strcmp(verb->noun, noun) == 0 &&
+			(verb->name == NULL ||
+				(name != NULL && strcmp(verb->name, name) == 0))) {
+			return verb;
+		}
+	}
+	return NULL;
+}
+
+const struct verb *verb_first(const char *noun)
+{
+	const struct verb *verb = verbs;
+
+	while (verb->noun != NULL && strcmp(verb->noun, noun) != 0) {
+		verb++;
+	}
+	return verb->noun != NULL ? verb : NULL;
+}
+
+bool verb_takes(const struct verb *verb, const struct opt *opt)
+{
+	if (opt_find(verb->opts, opt->name, strlen(opt->name)) != NULL) {
+		return true;
+	}
+	if (strcmp(opt->name, "socket") == 0) {
+		return (verb->flags & VERB_MEMBER) != 0;
+	}
+	if (strcmp(opt->name, "timeout") == 0) {
+		return (verb->flags & (VERB_MEMBER | VERB_TIMEOUT)) != 0;
+	}
+	return true;
+}
