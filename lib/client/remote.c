@@ -9,8 +9,6 @@
 #include "rpc/conn.h"
 #include "sys/uv_env.h"
 
-#include <errno.h>
-#include <semaphore.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -41,17 +39,17 @@ struct remote {
 	struct blx__list waiting; /* requests, for a connection */
 	struct blx__list sent;    /* requests, for an answer */
 	struct blx__buf scratch;
-	blx_error why;            /* the last connection failed */
+	blx_error why; /* the last connection failed */
 
 	pthread_mutex_t lock;
 	struct blx__list intake; /* under lock */
 	struct blx__post intake_post;
 	struct blx__post close_post;
 
-	sem_t opened; /* the first connection stands or has failed */
-	bool tried;
+	pthread_cond_t opened; /* with lock: the first connection stands or has failed */
+	bool tried;            /* under lock, as the next two */
 	int open_code;
-	blx_error open_why; /* set before opened is posted */
+	blx_error open_why;
 
 	/* The cluster's time less our monotonic one, at the last hello. */
 	_Atomic int64_t time_offset_ms;
@@ -100,8 +98,13 @@ static void on_deadline(struct blx__timer *timer)
 	struct blx__request *request = timer->data;
 	struct remote *remote = request->place;
 
-	if (!remote->open && !request->maybe_applied && remote->why.code != 0) {
+	bool is_away = !remote->open && remote->why.code != 0;
+
+	if (is_away && !request->maybe_applied) {
 		fail(remote, request, BLX_ECONNECT, "%s", remote->why.message);
+	} else if (is_away) {
+		fail(remote, request, BLX_ETIMEOUT, "timed out after %u ms: %.200s",
+			(unsigned)request->timeout_ms, remote->why.message);
 	} else {
 		fail(remote, request, BLX_ETIMEOUT,
 			"timed out after %u ms: %s has not answered",
@@ -171,12 +174,14 @@ static bool may_repeat(const struct blx__request *request)
 
 static void tried(struct remote *remote, int code)
 {
+	(void)pthread_mutex_lock(&remote->lock);
 	if (!remote->tried) {
 		remote->tried = true;
 		remote->open_code = code;
 		remote->open_why = remote->why;
-		(void)sem_post(&remote->opened);
+		(void)pthread_cond_signal(&remote->opened);
 	}
+	(void)pthread_mutex_unlock(&remote->lock);
 }
 
 static void on_open(struct blx__conn *conn, const struct blx__hello *hello, void *data)
@@ -260,7 +265,8 @@ static void explain(struct remote *remote, const blx_error *why)
 	if (strncmp(text, "connect ", 8) == 0) {
 		text += 8;
 	}
-	if (strncmp(text, remote->address, len) == 0 && strncmp(text + len, ": ", 2) == 0) {
+	if (strncmp(text, remote->address, len) == 0 &&
+		strncmp(text + len, ": ", 2) == 0) {
 		text += len + 2;
 	}
 	(void)blx__error_set(&remote->why, is_lost ? BLX_ECONNECT : why->code,
@@ -423,7 +429,7 @@ static void remote_free(struct remote *remote)
 	blx__client_finish(&remote->client);
 	blx__buf_finish(&remote->scratch);
 	(void)pthread_mutex_destroy(&remote->lock);
-	(void)sem_destroy(&remote->opened);
+	(void)pthread_cond_destroy(&remote->opened);
 	blx__free(remote->address);
 	blx__free(remote);
 }
@@ -477,6 +483,17 @@ static int thread_start(struct remote *remote)
 	return rv;
 }
 
+/* A wall clock that jumps must not change how long opening takes. */
+static void opened_init(struct remote *remote)
+{
+	pthread_condattr_t attr;
+
+	(void)pthread_condattr_init(&attr);
+	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	(void)pthread_cond_init(&remote->opened, &attr);
+	(void)pthread_condattr_destroy(&attr);
+}
+
 static int remote_create(
 	const char *address, struct remote **ret_remote, blx_error *error)
 {
@@ -504,7 +521,7 @@ static int remote_create(
 	blx__list_init(&remote->sent);
 	blx__list_init(&remote->intake);
 	(void)pthread_mutex_init(&remote->lock, NULL);
-	(void)sem_init(&remote->opened, 0, 0);
+	opened_init(remote);
 	blx__post_init(&remote->intake_post, on_intake, remote);
 	blx__post_init(&remote->close_post, on_close_post, remote);
 	blx__timer_init(&remote->redial, on_redial, remote);
@@ -513,8 +530,7 @@ static int remote_create(
 	return 0;
 }
 
-/* 0, or why there is no connection. */
-static int wait_opened(struct remote *remote, uint32_t timeout_ms, blx_error *error)
+static struct timespec deadline_of(uint32_t timeout_ms)
 {
 	struct timespec until;
 
@@ -523,17 +539,32 @@ static int wait_opened(struct remote *remote, uint32_t timeout_ms, blx_error *er
 	until.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
 	until.tv_sec += until.tv_nsec / 1000000000;
 	until.tv_nsec %= 1000000000;
-	while (sem_clockwait(&remote->opened, CLOCK_MONOTONIC, &until) != 0) {
-		if (errno == ETIMEDOUT) {
-			return blx__error_set(error, BLX_ETIMEOUT,
-				"open %s: nobody answered within %u ms", remote->address,
-				(unsigned)timeout_ms);
+	return until;
+}
+
+/* 0, or why there is no connection. */
+static int wait_opened(struct remote *remote, uint32_t timeout_ms, blx_error *error)
+{
+	struct timespec until = deadline_of(timeout_ms);
+	int waited = 0;
+	int rv;
+
+	(void)pthread_mutex_lock(&remote->lock);
+	while (!remote->tried && waited == 0) {
+		waited = pthread_cond_timedwait(&remote->opened, &remote->lock, &until);
+	}
+	if (!remote->tried) {
+		rv = blx__error_set(error, BLX_ETIMEOUT,
+			"open %s: nobody answered within %u ms", remote->address,
+			(unsigned)timeout_ms);
+	} else {
+		rv = remote->open_code;
+		if (rv != 0) {
+			blx__error_copy(error, &remote->open_why);
 		}
 	}
-	if (remote->open_code != 0) {
-		blx__error_copy(error, &remote->open_why);
-	}
-	return remote->open_code;
+	(void)pthread_mutex_unlock(&remote->lock);
+	return rv;
 }
 
 int blx__client_remote_open(const char *address, uint32_t timeout_ms,

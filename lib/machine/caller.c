@@ -225,14 +225,15 @@ int blx__caller_keep(
 
 void blx__caller_encode(const struct blx__caller *caller, struct blx__buf *buf)
 {
-	uint64_t seq;
+	uint32_t i;
 
 	blx__put_u64(buf, (uint64_t)caller->born_ms);
 	blx__put_u64(buf, (uint64_t)caller->used_ms);
 	blx__put_u64(buf, caller->used_index);
 	blx__put_u32(buf, caller->used_position);
 	blx__put_u64(buf, caller->acked);
-	for (seq = caller->acked; seq < caller->acked + caller->replies_max; seq++) {
+	for (i = 0; i < caller->replies_max && i <= UINT64_MAX - caller->acked; i++) {
+		uint64_t seq = caller->acked + i; /* from a caller: may be near the end */
 		const struct blx__kept_reply *kept = blx__caller_find(caller, seq);
 
 		if (kept != NULL) {

@@ -348,7 +348,8 @@ static void refuse(struct blx__reply *ret_reply, int code)
 }
 
 /* May a session of this birth be begun now? Not if it may have been here and forgotten.
- */
+ * The floor is 0 in the beginning, so one born at time 0 is never let in: none that is
+ * evicted may be above the floor that it leaves behind. */
 static bool may_begin(const struct blx__callers *callers,
 	const struct blx__command *command, int64_t time_ms)
 {

@@ -120,6 +120,7 @@ static int fsm_snapshot(struct raft_fsm *fsm, struct raft_buffer *bufs[], unsign
 /* Letting go of a large store takes long: on a worker. */
 struct release {
 	struct blx__work work;
+	struct blx__node *node;
 	struct blx__image *image;
 };
 
@@ -132,7 +133,10 @@ static void release_run(struct blx__work *work)
 
 static void on_released(struct blx__work *work)
 {
-	blx__free(work->data);
+	struct release *release = work->data;
+
+	release->node->releases--;
+	blx__free(release);
 }
 
 static void release_later(struct blx__node *node, struct blx__image *image)
@@ -144,7 +148,9 @@ static void release_later(struct blx__node *node, struct blx__image *image)
 		blx__image_unref(image);
 		return;
 	}
+	release->node = node;
 	release->image = image;
+	node->releases++;
 	release->work = (struct blx__work){ .run = release_run,
 		.done = on_released,
 		.data = release };

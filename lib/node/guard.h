@@ -16,7 +16,8 @@
  * append while a snapshot is being installed (trailing 0). What it must do:
  * call back every request once, never inside of the call that made it. Appends,
  * snapshot_puts and sends may still be called back after its close was, which
- * only lets go of their memory; snapshot_gets may not.
+ * only lets go of their memory; snapshot_gets may not. From when its close calls
+ * back, entries and snapshots that it was given are raft's to free.
  *
  * append, truncate, set_term, set_vote, snapshot_put and send never fail
  * towards raft: libraft's error paths free twice, read freed unions and lose

@@ -14,6 +14,7 @@
 #include "node/identity.h"
 #include "node/images.h"
 #include "node/io.h"
+#include "node/known.h"
 #include "node/list.h"
 #include "node/node.h"
 #include "node/peers.h"
@@ -64,6 +65,7 @@ struct blx__node {
 	bool raft_inited;
 	bool raft_started;
 
+	struct blx__known *known; /* owned */
 	struct blx__peers *peers;
 	struct blx__server *server;
 	struct blx__proposals proposals;
@@ -112,6 +114,7 @@ struct blx__node {
 	/* Snapshots. */
 	uint64_t log_bytes; /* of entries applied since the last snapshot */
 	uint64_t entry_bytes_mean;
+	unsigned releases;  /* old states that a worker lets go of */
 
 	_Atomic uint64_t heard_ns; /* ANY THREAD: when a leader was last heard; 0: never */
 	_Atomic bool is_leader;    /* ANY THREAD */

@@ -545,6 +545,7 @@ static void io_close(struct raft_io *raft_io, raft_io_close_cb cb)
 	io->closed = true;
 	io->close_cb = cb;
 	blx__timer_stop(io->node->env, &io->tick);
+	blx__timer_stop(io->node->env, &io->refuse_timer);
 	blx__env_post(io->node->env, &io->close_post);
 }
 
@@ -562,6 +563,7 @@ int blx__io_create(struct blx__node *node, struct blx__io **ret_io)
 	blx__list_init(&io->gets);
 	blx_error_init(&io->load_error);
 	blx__timer_init(&io->tick, on_tick, io);
+	blx__timer_init(&io->refuse_timer, blx__io_install_refuse, io);
 	blx__post_init(&io->sent_post, on_sent_post, io);
 	blx__post_init(&io->notice_post, on_notice_post, io);
 	blx__post_init(&io->gets_post, blx__io_gets_run, io);

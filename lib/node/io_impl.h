@@ -73,6 +73,9 @@ struct blx__io {
 	struct blx__image *given;   /* owned: pinned for the put that follows */
 	struct blx__image *fetched; /* owned: of the install that follows */
 	struct blx__install *install; /* owned; NULL: none under way */
+	raft_id refused_to;           /* who is to be told that a snapshot was not taken */
+	raft_index refused_index;
+	struct blx__timer refuse_timer;
 	struct blx__list gets;
 	struct blx__post gets_post;
 	atomic_bool cancel; /* ANY THREAD */
@@ -94,6 +97,7 @@ void blx__io_snapshot_finish(struct blx__io_snapshot *snapshot);
 /* In io_install.c: an InstallSnapshot came; taken. */
 void blx__io_install_begin(struct blx__io *io, struct raft_message *message, raft_id from);
 void blx__io_install_destroy(struct blx__io *io);
+void blx__io_install_refuse(struct blx__timer *timer);
 
 /* Hands a message to raft, as if it had come in just now. Taken. */
 void blx__io_deliver(struct blx__io *io, struct raft_message *message, raft_id from);

@@ -7,7 +7,8 @@
  *   open -> (ask -> add)* -> commit and load -> deliver
  *
  * A failure anywhere ends it; what was fetched stays on disk, and the leader
- * sends the message again.
+ * is told, so that it sends the message again at once: by itself it would only
+ * after its timeout, which is long because fetching may take long.
  */
 #include "base/assert.h"
 #include "base/log.h"
@@ -48,6 +49,42 @@ static void install_free(struct blx__install *install)
 	blx__free(install);
 }
 
+/* After a pause, so that what fails at once is not tried all the time. */
+static void refuse_later(struct blx__io *io, raft_id to, raft_index index)
+{
+	if (io->closed || io->node->closing || io->node->failed) {
+		return;
+	}
+	io->refused_to = to;
+	io->refused_index = index;
+	(void)blx__timer_start_ms(io->node->env, &io->refuse_timer,
+		io->node->opts.election_timeout_ms / 2);
+}
+
+/* For libraft a rejected AppendEntries with the snapshot's index is this very thing: it looks
+ * anew at what the follower needs. One that comes too late is passed over. */
+void blx__io_install_refuse(struct blx__timer *timer)
+{
+	struct blx__io *io = timer->data;
+	struct raft_message message = { .type = RAFT_IO_APPEND_ENTRIES_RESULT,
+		.server_id = io->refused_to };
+	struct raft_append_entries_result *result = &message.append_entries_result;
+	struct blx__buf buf;
+
+	if (io->closed || io->node->failed || blx__node_is_leader(io->node)) {
+		return;
+	}
+	result->term = io->node->raft.current_term;
+	result->rejected = io->refused_index;
+	result->last_log_index = io->node->raft.last_stored;
+	blx__buf_init(&buf);
+	if (blx__wire_put(&buf, &message, 0, 0) == 0) {
+		(void)blx__peers_send(io->node->peers, io->refused_to, BLX__KIND_RAFT, buf.data,
+			buf.len);
+	}
+	blx__buf_finish(&buf);
+}
+
 static void install_end(struct blx__install *install)
 {
 	struct blx__io *io = install->io;
@@ -56,6 +93,7 @@ static void install_end(struct blx__install *install)
 		blx__log(BLX__LOG_WARN, "node", "%s: fetching %s failed: %s",
 			io->node->identity.name, install->manifest.name, install->error.message);
 	}
+	refuse_later(io, install->from, install->manifest.index);
 	blx__wire_free(&install->message);
 	io->install = NULL;
 	install_free(install);
@@ -295,7 +333,8 @@ void blx__io_install_begin(struct blx__io *io, struct raft_message *message, raf
 		return;
 	}
 	if (io->install != NULL || io->node->closing || io->node->failed) {
-		blx__wire_free(message); /* one at a time; the leader asks again */
+		refuse_later(io, from, args->last_index); /* one at a time */
+		blx__wire_free(message);
 		return;
 	}
 	if (fetched_already(io, &args->data)) {

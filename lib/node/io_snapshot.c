@@ -427,7 +427,8 @@ static int image_load(struct blx__io *io, const struct blx__manifest *manifest,
 	if (rv == BLX_ENOENT) {
 		return blx__error_set(error, BLX_ECORRUPT,
 			"open %s: the snapshot the log goes on from is missing; put the file back, "
-			"or remove this member from the cluster and join anew with an empty directory",
+			"or remove this member from the cluster and join anew with an empty "
+			"directory",
 			path);
 	}
 	if (rv != 0) {

@@ -22,6 +22,9 @@
 /* libraft's rule would take a snapshot by count of entries; ours is in fsm.c. */
 #define NEVER 0x7fffffffu
 
+/* libraft's state of a follower that is asked what it has; it is in none of its headers. */
+#define PROGRESS_PROBE 0
+
 /* While stopping, how often it is looked whether a step is done. */
 #define SHUT_STEP_MS 5
 
@@ -220,6 +223,9 @@ static int node_open(struct blx__node *node, blx_error *error)
 		rv = blx__identity_lock(files, node->data_dir, &node->lock, error);
 	}
 	if (rv == 0) {
+		rv = blx__known_load(node->env, node->data_dir, &node->known, error);
+	}
+	if (rv == 0) {
 		rv = open_wal(node, error);
 	}
 	if (rv == 0) {
@@ -293,6 +299,26 @@ static void on_peer_frame(uint64_t id, const struct blx__frame *frame, void *dat
 	}
 }
 
+/* As progressAbortSnapshot() of libraft: an offer of a snapshot that went out on a connection
+ * that is gone may never have arrived, or its taker is gone, and libraft would wait for the
+ * answer as long as a fetch may take. */
+static void snapshot_offer_again(struct blx__node *node, raft_id id)
+{
+	unsigned i;
+
+	if (!blx__node_is_leader(node)) {
+		return;
+	}
+	for (i = 0; i < node->raft.configuration.n; i++) {
+		struct raft_progress *progress = &node->raft.leader_state.progress[i];
+
+		if (node->raft.configuration.servers[i].id == id && progress->snapshot_index != 0) {
+			progress->snapshot_index = 0;
+			progress->state = PROGRESS_PROBE;
+		}
+	}
+}
+
 static void on_peer_link(uint64_t id, bool connected, void *data)
 {
 	struct blx__node *node = data;
@@ -302,6 +328,7 @@ static void on_peer_link(uint64_t id, bool connected, void *data)
 		connected ? "connected" : "lost the connection",
 		blx__node_member_name(node, id, name, sizeof name));
 	if (connected) {
+		snapshot_offer_again(node, id);
 		blx__node_wake_waiting(node);
 		blx__reads_pump(&node->reads);
 	}
@@ -310,8 +337,10 @@ static void on_peer_link(uint64_t id, bool connected, void *data)
 static int64_t cluster_time_ms(void *data)
 {
 	struct blx__node *node = data;
+	int64_t wall_ms = blx__wall_ms(node->env);
+	int64_t time_ms = blx__machine_time_ms(node->machine);
 
-	return blx__machine_time_ms(node->machine);
+	return wall_ms > time_ms ? wall_ms : time_ms;
 }
 
 static const struct blx__peers_cbs peers_cbs = {
@@ -325,6 +354,7 @@ static int begin_network(struct blx__node *node, blx_error *error)
 	struct blx__peers_opts opts = {
 		.env = node->env,
 		.identity = &node->identity,
+		.known = node->known,
 		.incarnation = node->incarnation,
 		.cbs = &peers_cbs,
 		.data = node,
@@ -540,8 +570,9 @@ static void shut_doors(struct blx__node *node)
 static void shut_drain(struct blx__node *node)
 {
 	blx__io_cancel(node->io);
-	if ((node->failed || blx__guard_drained(node->guard)) && blx__io_idle(node->io) &&
-		blx__images_idle(&node->images)) {
+	/* Also after a failure: raft frees entries that the disk's thread may still be reading. */
+	if (blx__guard_drained(node->guard) && blx__io_idle(node->io) && node->releases == 0 &&
+		blx__images_idle(&node->images) && blx__known_idle(node->known)) {
 		shut_next(node);
 		return;
 	}
@@ -612,6 +643,7 @@ void blx__node_free(struct blx__node *node)
 	}
 	blx__server_destroy(node->server);
 	blx__peers_destroy(node->peers);
+	blx__known_destroy(node->known);
 	blx__guard_destroy(node->guard);
 	blx__io_destroy(node->io);
 	blx__proposals_finish(&node->proposals);

@@ -14,8 +14,8 @@
 #define REDIAL_MIN_MS 50
 #define REDIAL_MAX_MS 1000
 
-/* A member that is removed keeps its connection for so long: for the answers that it waits for,
- * the one to its own removal among them. */
+/* A member that is removed keeps its connection for so long: for the answers that it
+ * waits for, the one to its own removal among them. */
 #define FAREWELL_MS 1000
 
 /* How long the one with the smaller id waits for the other to dial. */
@@ -25,34 +25,26 @@ struct peer {
 	struct blx__list link;
 	struct blx__peers *peers;
 	uint64_t id;
-	uint64_t instance; /* of its data directory as first seen; 0: not yet */
+	uint64_t instance;    /* of its data directory as first seen; 0: not yet */
 	uint64_t incarnation; /* of its run that conn is to */
 	char name[BLX__NAME_LEN_MAX + 1];
 	char address[BLX__ADDRESS_LEN_MAX + 1]; /* empty: not known */
 	bool is_member;         /* of the configuration; else only let in */
 	bool leaving;           /* no longer of it: gone when the timer runs out */
+	bool unproven;          /* its instance is not durable here yet: it is not heard */
 	struct blx__conn *conn; /* open; NULL: not connected */
 	struct blx__conn *dial; /* of ours, under way */
 	struct blx__timer timer;
 	uint32_t backoff_ms;
 	int dial_code; /* why dialling failed last, so that it is logged once */
 	uint64_t heard_ns;
-	struct blx__list calls;
-};
-
-struct call {
-	struct blx__list link;
-	struct peer *peer;
-	struct blx__timer timer;
-	uint64_t id;
-	blx__peer_call_cb cb;
-	void *data;
+	struct blx__list calls; /* over conn, of peers->calls */
 };
 
 struct blx__peers {
 	struct blx__peers_opts opts;
 	struct blx__list list; /* struct peer */
-	uint64_t call_id;
+	struct blx__calls calls;
 	unsigned conns; /* of ours that are not gone */
 	struct blx__buf scratch;
 	bool configured; /* has seen a configuration: knows who is a member */
@@ -61,8 +53,6 @@ struct blx__peers {
 	void (*closed_cb)(void *data);
 	void *closed_data;
 	struct blx__post closed_post;
-	struct blx__post ended_post;
-	struct blx__list ended; /* struct call: connection lost, to be told */
 };
 
 static struct peer *peer_of(struct blx__list *link)
@@ -95,106 +85,6 @@ static void own_hello(const struct blx__peers *peers, struct blx__hello *ret_hel
 		.time_ms = peers->opts.cbs->time_ms(peers->opts.data)};
 	memcpy(ret_hello->cluster_id, identity->cluster_id, sizeof ret_hello->cluster_id);
 	(void)snprintf(ret_hello->name, sizeof ret_hello->name, "%s", identity->name);
-}
-
-/* ---- calls ---- */
-
-static void on_ended_post(struct blx__post *post)
-{
-	struct blx__peers *peers = post->data;
-	struct blx__list due;
-	struct blx__list *link;
-
-	blx__list_init(&due);
-	blx__list_splice(&due, &peers->ended);
-	while ((link = blx__list_pop_front(&due)) != NULL) {
-		struct call *call = blx__container_of(link, struct call, link);
-
-		call->cb(peers->closing ? BLX_ECANCELED : BLX_ECONNECT, NULL, call->data);
-		blx__free(call);
-	}
-}
-
-/* Their connection is lost; they are told outside of what lost it. */
-static void calls_end(struct peer *peer)
-{
-	struct blx__list *link;
-
-	blx__list_foreach (link, &peer->calls) {
-		blx__timer_stop(peer->peers->opts.env,
-			&blx__container_of(link, struct call, link)->timer);
-	}
-	if (!blx__list_empty(&peer->calls)) {
-		blx__list_splice(&peer->peers->ended, &peer->calls);
-		blx__env_post(peer->peers->opts.env, &peer->peers->ended_post);
-	}
-}
-
-static void on_call_late(struct blx__timer *timer)
-{
-	struct call *call = timer->data;
-
-	blx__list_remove(&call->link);
-	call->cb(BLX_ETIMEOUT, NULL, call->data);
-	blx__free(call);
-}
-
-static void on_reply(struct peer *peer, const struct blx__frame *frame)
-{
-	struct blx__response response;
-	struct blx__list *link;
-	struct call *call = NULL;
-	int rv;
-
-	blx__list_foreach (link, &peer->calls) {
-		if (blx__container_of(link, struct call, link)->id == frame->id) {
-			call = blx__container_of(link, struct call, link);
-			break;
-		}
-	}
-	if (call == NULL) {
-		return; /* it came too late */
-	}
-	blx__list_remove(&call->link);
-	blx__timer_stop(peer->peers->opts.env, &call->timer);
-	rv = blx__response_get(frame->payload, frame->len, &response);
-	call->cb(rv, rv == 0 ? &response : NULL, call->data);
-	blx__free(call);
-}
-
-int blx__peers_call(struct blx__peers *peers, uint64_t id,
-	const struct blx__call_head *head, const void *body, size_t len,
-	blx__peer_call_cb cb, void *data)
-{
-	struct peer *peer = find(peers, id);
-	struct blx__buf *bytes = &peers->scratch;
-	struct call *call;
-	int rv;
-
-	if (peer == NULL || peer->conn == NULL) {
-		return BLX_ECONNECT;
-	}
-	call = blx__calloc(1, sizeof *call);
-	if (call == NULL) {
-		return BLX_ENOMEM;
-	}
-	*call = (struct call){
-		.peer = peer, .id = ++peers->call_id, .cb = cb, .data = data};
-	blx__timer_init(&call->timer, on_call_late, call);
-	blx__buf_reset(bytes);
-	blx__call_head_put(bytes, head);
-	rv = !blx__buf_ok(bytes) || blx__timer_start_ms(peers->opts.env, &call->timer,
-					    head->timeout_ms) != 0
-		     ? BLX_ENOMEM
-		     : blx__conn_send2(peer->conn, BLX__KIND_CALL, call->id, bytes->data,
-			       bytes->len, body, len);
-	if (rv != 0) {
-		blx__timer_stop(peers->opts.env, &call->timer);
-		blx__free(call);
-		return rv;
-	}
-	blx__list_push_back(&peer->calls, &call->link);
-	return 0;
 }
 
 /* ---- connections ---- */
@@ -234,7 +124,7 @@ static void on_closed_post(struct blx__post *post)
 {
 	struct blx__peers *peers = post->data;
 
-	on_ended_post(&peers->ended_post);
+	blx__calls_tell(&peers->calls);
 	peers->closed_cb(peers->closed_data);
 }
 
@@ -286,7 +176,7 @@ static void link_lost(struct peer *peer)
 	struct blx__peers *peers = peer->peers;
 
 	peer->conn = NULL;
-	calls_end(peer);
+	blx__calls_lose(&peers->calls, &peer->calls);
 	peers->opts.cbs->on_link(peer->id, false, peers->opts.data);
 }
 
@@ -299,13 +189,14 @@ static void on_conn_frame(
 	(void)conn;
 	peer->heard_ns = blx__mono_ns(peers->opts.env);
 	if (frame->kind == BLX__KIND_REPLY) {
-		on_reply(peer, frame);
+		blx__calls_on_reply(&peers->calls, &peer->calls, frame);
 	} else {
 		peers->opts.cbs->on_frame(peer->id, frame, peers->opts.data);
 	}
 }
 
-/* One line for each kind of failure, until a connection stands again: dialling goes on. */
+/* One line for each kind of failure, until a connection stands again: dialling goes on.
+ */
 static void dial_failed(struct peer *peer, const blx_error *why)
 {
 	bool is_plain = why->code == BLX_OK || why->code == BLX_ECONNECT ||
@@ -351,6 +242,10 @@ static int identity_check(
 			"member %llu is %s, and %s says it were it",
 			(unsigned long long)peer->id, peer->name, hello->name);
 	}
+	if (hello->instance == 0) {
+		return blx__error_set(error, BLX_EPROTO,
+			"%s does not tell which data directory it has", hello->name);
+	}
 	if (peer->instance != 0 && peer->instance != hello->instance) {
 		return blx__error_set(error, BLX_EPERM,
 			"%s has another data directory than before: a member that lost "
@@ -370,6 +265,49 @@ static const struct blx__conn_cbs conn_cbs = {
 };
 
 /* The connection is the peer's from now on; one that there was gives way. */
+static void on_known(uint64_t id, int status, void *data)
+{
+	struct blx__peers *peers = data;
+	struct peer *peer = find(peers, id);
+
+	if (status != 0) {
+		blx__log(BLX__LOG_ERROR, "peers", "%s: remember member %llu: %s",
+			peers->opts.identity->name, (unsigned long long)id,
+			blx_strerror(status));
+	}
+	if (peer == NULL) {
+		return;
+	}
+	peer->unproven = false;
+	if (status != 0) {
+		peer->instance = 0;
+	}
+	if (peer->conn != NULL && status != 0) {
+		blx__conn_close(peer->conn);
+	} else if (peer->conn != NULL) {
+		blx__conn_pause(peer->conn, false);
+	}
+}
+
+/* Nothing a member says counts before it is durable which directory it says it from. */
+static void prove(struct peer *peer)
+{
+	struct blx__peers *peers = peer->peers;
+	struct blx__known *known = peers->opts.known;
+
+	if (known != NULL && !peer->unproven && blx__known_instance(known, peer->id) == 0) {
+		peer->unproven = true;
+		if (blx__known_add(known, peer->id, peer->instance, on_known, peers) != 0) {
+			peer->unproven = false;
+			blx__conn_close(peer->conn); /* no memory; it comes again */
+			return;
+		}
+	}
+	if (peer->unproven) {
+		blx__conn_pause(peer->conn, true);
+	}
+}
+
 static void link_made(
 	struct peer *peer, struct blx__conn *conn, const struct blx__hello *hello)
 {
@@ -388,6 +326,7 @@ static void link_made(
 	peer->heard_ns = blx__mono_ns(peers->opts.env);
 	blx__timer_stop(peers->opts.env, &peer->timer);
 	blx__conn_hold(conn, peers->held);
+	prove(peer);
 	peers->opts.cbs->on_link(peer->id, true, peers->opts.data);
 }
 
@@ -466,6 +405,9 @@ static struct peer *peer_create(struct blx__peers *peers, uint64_t id)
 	}
 	peer->peers = peers;
 	peer->id = id;
+	if (peers->opts.known != NULL) {
+		peer->instance = blx__known_instance(peers->opts.known, id);
+	}
 	peer->backoff_ms = REDIAL_MIN_MS;
 	blx__list_init(&peer->calls);
 	blx__timer_init(&peer->timer, on_dial_timer, peer);
@@ -572,8 +514,9 @@ int blx__peers_admit(
 			hello->name, own->name);
 	}
 	peer = find(peers, hello->id);
-	/* One that has just joined knows nobody yet: it trusts whoever knows the cluster's
-	 * id. One that lags behind a change refuses a new member, which tries again. */
+	/* One that has just joined knows nobody yet: it trusts whoever knows the
+	 * cluster's id. One that lags behind a change refuses a new member, which tries
+	 * again. */
 	if (peers->configured && (peer == NULL || !peer->is_member)) {
 		return blx__error_set(refusal, BLX_ENOTMEMBER,
 			"%s does not know %s as a member of the cluster", own->name,
@@ -620,9 +563,8 @@ int blx__peers_create(const struct blx__peers_opts *opts, struct blx__peers **re
 	}
 	peers->opts = *opts;
 	blx__list_init(&peers->list);
-	blx__list_init(&peers->ended);
+	blx__calls_init(&peers->calls, opts->env);
 	blx__buf_init(&peers->scratch);
-	blx__post_init(&peers->ended_post, on_ended_post, peers);
 	blx__post_init(&peers->closed_post, on_closed_post, peers);
 	*ret_peers = peers;
 	return 0;
@@ -634,6 +576,7 @@ void blx__peers_close(struct blx__peers *peers, void (*cb)(void *data), void *da
 	struct blx__list *tmp;
 
 	peers->closing = true;
+	peers->calls.lost_code = BLX_ECANCELED;
 	peers->closed_cb = cb;
 	peers->closed_data = data;
 	blx__list_foreach_safe (link, tmp, &peers->list) {
@@ -651,6 +594,7 @@ void blx__peers_destroy(struct blx__peers *peers)
 		/* Never begun: nothing is connected. */
 		peer_destroy(peer_of(peers->list.next));
 	}
+	blx__calls_finish(&peers->calls);
 	blx__buf_finish(&peers->scratch);
 	blx__free(peers);
 }
@@ -694,6 +638,20 @@ int blx__peers_reply(struct blx__peers *peers, uint64_t id, uint64_t call_id,
 	return blx__buf_ok(bytes) ? blx__conn_send2(peer->conn, BLX__KIND_REPLY, call_id,
 					    bytes->data, bytes->len, NULL, 0)
 				  : BLX_ENOMEM;
+}
+
+int blx__peers_call(struct blx__peers *peers, uint64_t id,
+	const struct blx__call_head *head, const void *body, size_t len,
+	blx__peer_call_cb cb, void *data)
+{
+	struct blx__ask_peer ask = {
+		.head = head, .body = body, .len = len, .cb = cb, .data = data};
+	struct peer *peer = find(peers, id);
+
+	if (peer == NULL || peer->conn == NULL) {
+		return BLX_ECONNECT;
+	}
+	return blx__calls_begin(&peers->calls, &peer->calls, peer->conn, &ask);
 }
 
 void blx__peers_hold(struct blx__peers *peers, bool hold)

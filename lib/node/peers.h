@@ -10,7 +10,9 @@
 #define BLX_NODE_PEERS_H
 
 #include "base/error.h"
+#include "node/calls.h"
 #include "node/identity.h"
+#include "node/known.h"
 #include "node/protocol.h"
 #include "rpc/conn.h"
 #include "sys/env.h"
@@ -33,14 +35,11 @@ struct blx__peers_cbs {
 struct blx__peers_opts {
 	struct blx__env *env;
 	const struct blx__identity *identity; /* borrowed */
+	struct blx__known *known; /* borrowed; NULL in tests: remembered for this run only */
 	uint64_t incarnation;
 	const struct blx__peers_cbs *cbs; /* borrowed */
 	void *data;
 };
-
-/* The answer to a call, once: response is NULL when none came, code says why
- * (BLX_ECONNECT, BLX_ETIMEOUT, BLX_ECANCELED, BLX_EPROTO). */
-typedef void (*blx__peer_call_cb)(int code, const struct blx__response *response, void *data);
 
 int blx__peers_create(const struct blx__peers_opts *opts, struct blx__peers **ret_peers);
 

@@ -257,8 +257,8 @@ static void on_guest_frame(
 	blx__request_submit(server->node, &call->request);
 }
 
-static void refuse_peer_call(
-	struct blx__server *server, uint64_t from, uint64_t id, int code, const char *text)
+static void refuse_peer_call(struct blx__server *server, uint64_t from, uint64_t id,
+	int code, const char *text)
 {
 	struct blx__response response = {.code = code,
 		.outcome = BLX_NOT_APPLIED,
@@ -376,7 +376,8 @@ static void refusal_log(
 
 	blx__log(again ? BLX__LOG_DEBUG : BLX__LOG_WARN, "server", "%s: refused %s: %s",
 		server->node->identity.name,
-		hello != NULL && hello->name[0] != '\0' ? hello->name : "a connection", text);
+		hello != NULL && hello->name[0] != '\0' ? hello->name : "a connection",
+		text);
 	if (!again) {
 		(void)snprintf(server->refusal, sizeof server->refusal, "%s", text);
 		server->refusal_ns = now;

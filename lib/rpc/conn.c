@@ -5,6 +5,7 @@
 #include "base/buf.h"
 #include "base/crc32c.h"
 #include "base/mem.h"
+#include "rpc/inbox.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -18,7 +19,7 @@
 /* A buffer that grew larger than this for once is given back when it is empty. */
 #define BUFFER_KEPT ((size_t)1024 * 1024)
 
-#define PEER_SIZE 128
+#define PEER_SIZE   128
 
 /*
  *	CONNECTING -> GREETING -> OPEN
@@ -40,9 +41,8 @@ struct blx__conn {
 	void *data;
 	enum conn_state state;
 	struct blx__hello hello; /* to be sent, dialling */
-	struct blx__buf in;      /* a frame that is not whole yet */
-	size_t in_wanted;        /* so many bytes make it whole, if the header is known */
-	struct blx__buf out[2];  /* one is being written, frames go to the other */
+	struct blx__inbox in;
+	struct blx__buf out[2]; /* one is being written, frames go to the other */
 	unsigned filling;
 	size_t out_max;
 	bool writing;
@@ -53,7 +53,8 @@ struct blx__conn {
 	struct blx__post free_post;
 	struct blx__timer timer; /* of the handshake, then of silence */
 	uint64_t heard_ns;
-	char peer[PEER_SIZE]; /* for messages: where it was dialled, or what it calls itself */
+	char peer[PEER_SIZE]; /* for messages: where it was dialled, or what it calls
+				 itself */
 	blx_error why;
 };
 
@@ -75,7 +76,7 @@ static void close_for(struct blx__conn *conn, int code, const char *text)
 
 static void conn_free(struct blx__conn *conn)
 {
-	blx__buf_finish(&conn->in);
+	blx__inbox_finish(&conn->in);
 	blx__buf_finish(&conn->out[0]);
 	blx__buf_finish(&conn->out[1]);
 	blx__free(conn);
@@ -174,11 +175,13 @@ static int queue_frame(struct blx__conn *conn, const struct blx__frame *frame,
 	if (whole.len > BLX__FRAME_LEN_MAX) {
 		return BLX_ETOOBIG;
 	}
-	if (conn->out[0].len + conn->out[1].len + sizeof header + whole.len > conn->out_max) {
+	if (conn->out[0].len + conn->out[1].len + sizeof header + whole.len >
+		conn->out_max) {
 		return BLX_EBUSY;
 	}
 	if (!blx__buf_reserve(out, sizeof header + whole.len)) {
-		out->failed = false; /* what is in it is whole, and there may be memory later */
+		/* What is in it is whole, and there may be memory later. */
+		out->failed = false;
 		return BLX_ENOMEM;
 	}
 	crc = blx__crc32c(0, frame->payload, frame->len);
@@ -312,7 +315,8 @@ void blx__conn_welcome(struct blx__conn *conn, const struct blx__hello *own)
 	opened(conn);
 	send_own(conn, KIND_WELCOME, &buf);
 	blx__buf_finish(&buf);
-	flush(conn); /* now: the owner may hold the connection next, and this is to pass */
+	flush(conn); /* now: the owner may hold the connection next, and this is to pass
+		      */
 }
 
 void blx__conn_refuse(
@@ -394,20 +398,17 @@ static void on_own_frame(struct blx__conn *conn, const struct blx__frame *frame)
 	}
 }
 
-static void on_whole_frame(
-	struct blx__conn *conn, const struct blx__frame *frame, uint32_t crc)
+static void on_whole_frame(struct blx__conn *conn, const struct blx__frame *frame)
 {
-	if (blx__crc32c(0, frame->payload, frame->len) != crc) {
-		close_for(conn, BLX_ECORRUPT, "a frame came in damaged");
-	} else if (conn->state == LEAVING) {
+	if (conn->state == LEAVING) {
 		return; /* nobody is left to hear it */
-	} else if (frame->kind < BLX__FRAME_KIND_FIRST) {
+	}
+	if (frame->kind < BLX__FRAME_KIND_FIRST) {
 		on_own_frame(conn, frame);
 	} else if (conn->state == OPEN) {
 		conn->cbs->on_frame(conn, frame, conn->data);
 	} else {
-		close_for(conn, BLX_EPROTO,
-			"a frame came before the handshake was over");
+		close_for(conn, BLX_EPROTO, "a frame came before the handshake was over");
 	}
 }
 
@@ -431,83 +432,36 @@ static void close_too_long(struct blx__conn *conn, size_t len)
 	close_for(conn, BLX_EPROTO, text);
 }
 
-/* Takes whole frames from the front of the bytes; returns how many bytes that were. */
-static size_t take_frames(struct blx__conn *conn, const uint8_t *bytes, size_t len)
+static void close_for_input(struct blx__conn *conn, int code)
 {
-	size_t at = 0;
-
-	while (!is_stopped(conn) && len - at >= BLX__FRAME_HEADER_SIZE) {
-		struct blx__frame frame;
-		uint32_t crc;
-
-		if (!blx__frame_header_get(bytes + at, &frame, &crc)) {
-			close_for(conn, BLX_EPROTO,
-				"what came in is not a frame of this protocol");
-			break;
-		}
-		if (frame.len > len_max(conn)) {
-			close_too_long(conn, frame.len);
-			break;
-		}
-		if (len - at - BLX__FRAME_HEADER_SIZE < frame.len) {
-			conn->in_wanted = BLX__FRAME_HEADER_SIZE + frame.len;
-			break;
-		}
-		frame.payload = bytes + at + BLX__FRAME_HEADER_SIZE;
-		at += BLX__FRAME_HEADER_SIZE + frame.len;
-		on_whole_frame(conn, &frame, crc);
-	}
-	return at;
-}
-
-static void keep(struct blx__conn *conn, const uint8_t *bytes, size_t len)
-{
-	blx__buf_append(&conn->in, bytes, len);
-	if (!blx__buf_ok(&conn->in)) {
-		close_for(conn, BLX_ENOMEM, "out of memory");
-	}
-}
-
-/* What was kept, with as much of what came as makes its first frame whole. */
-static size_t complete_kept(struct blx__conn *conn, const uint8_t *bytes, size_t len)
-{
-	size_t wanted =
-		conn->in_wanted > conn->in.len ? conn->in_wanted : BLX__FRAME_HEADER_SIZE;
-	size_t need = wanted > conn->in.len ? wanted - conn->in.len : 0;
-	size_t taken = need < len ? need : len;
-	size_t done;
-
-	keep(conn, bytes, taken);
-	if (conn->state == CLOSING) {
-		return taken;
-	}
-	conn->in_wanted = 0;
-	done = take_frames(conn, conn->in.data, conn->in.len);
-	if (done == conn->in.len && conn->in.cap > BUFFER_KEPT) {
-		blx__buf_finish(&conn->in);
-		blx__buf_init(&conn->in);
+	if (code == BLX_ETOOBIG) {
+		close_too_long(conn, conn->in.too_long);
+	} else if (code == BLX_EPROTO) {
+		close_for(conn, code, "what came in is not a frame of this protocol");
+	} else if (code == BLX_ECORRUPT) {
+		close_for(conn, code, "a frame came in damaged");
 	} else {
-		blx__buf_consume(&conn->in, done);
+		close_for(conn, code, "out of memory");
 	}
-	return taken;
 }
 
+/* Gives out the frames that are whole, as long as they are wanted. */
 static void take_in(struct blx__conn *conn, const uint8_t *bytes, size_t len)
 {
-	while (len > 0 && conn->in.len > 0 && !is_stopped(conn)) {
-		size_t taken = complete_kept(conn, bytes, len);
+	struct blx__frame frame;
+	int rv = 0;
 
-		bytes += taken;
-		len -= taken;
+	blx__inbox_put(&conn->in, bytes, len);
+	while (rv == 0 && !is_stopped(conn)) {
+		rv = blx__inbox_next(&conn->in, len_max(conn), &frame);
+		if (rv == 0) {
+			on_whole_frame(conn, &frame);
+		}
 	}
-	if (len > 0 && conn->in.len == 0 && !is_stopped(conn)) {
-		size_t done = take_frames(conn, bytes, len);
-
-		bytes += done;
-		len -= done;
-	}
-	if (len > 0 && conn->state != CLOSING) {
-		keep(conn, bytes, len);
+	if (rv != 0 && rv != BLX_ENOENT) {
+		close_for_input(conn, rv);
+	} else if (conn->state != CLOSING && !blx__inbox_keep(&conn->in)) {
+		close_for_input(conn, BLX_ENOMEM);
 	}
 }
 
@@ -517,22 +471,20 @@ static void on_stream_read(
 	struct blx__conn *conn = data;
 
 	(void)stream;
-	conn->heard_ns = blx__mono_ns(conn->env);
-	take_in(conn, bytes, len);
+	if (conn->state != CLOSING) {
+		conn->heard_ns = blx__mono_ns(conn->env);
+		take_in(conn, bytes, len);
+	}
 }
 
 /* Takes up what was kept while paused. */
 static void on_resume_post(struct blx__post *post)
 {
 	struct blx__conn *conn = post->data;
-	size_t done;
 
-	if (is_stopped(conn) || conn->in.len == 0) {
-		return;
+	if (!is_stopped(conn)) {
+		take_in(conn, NULL, 0);
 	}
-	conn->in_wanted = 0;
-	done = take_frames(conn, conn->in.data, conn->in.len);
-	blx__buf_consume(&conn->in, done);
 }
 
 void blx__conn_pause(struct blx__conn *conn, bool pause)
@@ -583,7 +535,7 @@ static struct blx__conn *conn_create(struct blx__env *env,
 	conn->data = data;
 	conn->state = state;
 	conn->out_max = BLX__CONN_QUEUE_MAX;
-	blx__buf_init(&conn->in);
+	blx__inbox_init(&conn->in);
 	blx__buf_init(&conn->out[0]);
 	blx__buf_init(&conn->out[1]);
 	blx__post_init(&conn->flush_post, on_flush_post, conn);

@@ -60,6 +60,9 @@ unsigned blx__tnode_child(
 /* After keys were changed: skip and tags of all. */
 void blx__tnode_retag(struct blx__tree *node);
 
+/* After the key at place i was changed, or put there: no more than that needs. */
+void blx__tnode_retag_one(struct blx__tree *node, unsigned i);
+
 /* After anything was changed: items, bytes and hash as the sum of what is there. */
 void blx__tnode_resum(struct blx__tree *node);
 

@@ -105,8 +105,7 @@ void blx__tnode_retag(struct blx__tree *node)
 	}
 }
 
-/* The key at place i is another one. */
-static void retag_one(struct blx__tree *node, unsigned i)
+void blx__tnode_retag_one(struct blx__tree *node, unsigned i)
 {
 	const struct blx__item *key = node->keys[i];
 
@@ -279,17 +278,54 @@ uint64_t blx__tree_hash(const struct blx__tree *tree)
 	return tree->hash;
 }
 
+/* In a large store each line of a leaf is a miss, and waiting for all of them at once takes
+ * no longer than for one. */
+static void prefetch(const void *from, size_t len)
+{
+	size_t at;
+
+	for (at = 0; at < len; at += 64) {
+		__builtin_prefetch((const char *)from + at);
+	}
+}
+
+/* The item of exactly this key. Does not look whether the key begins as the others do, as
+ * blx__tnode_find() must: a miss of the cache less, and one that does not is not found. */
+static struct blx__item *leaf_get(
+	const struct blx__tree *leaf, const uint8_t *key, size_t key_len)
+{
+	uint64_t tag = tag_of(key, key_len, leaf->skip);
+	unsigned low = 0;
+	unsigned high = leaf->count;
+
+	while (low < high) {
+		unsigned mid = (low + high) / 2;
+		int compared = (leaf->tags[mid] > tag) - (leaf->tags[mid] < tag);
+
+		if (compared == 0) {
+			compared = blx__key_compare(leaf->keys[mid]->bytes,
+				leaf->keys[mid]->key_len, key, key_len);
+		}
+		if (compared == 0) {
+			return leaf->keys[mid];
+		}
+		if (compared < 0) {
+			low = mid + 1;
+		} else {
+			high = mid;
+		}
+	}
+	return NULL;
+}
+
 struct blx__item *blx__tree_get(
 	const struct blx__tree *tree, const uint8_t *key, size_t key_len)
 {
-	bool found;
-	unsigned i;
-
 	while (!tree->leaf) {
 		tree = tree->children[blx__tnode_child(tree, key, key_len)];
+		prefetch(tree, sizeof *tree);
 	}
-	i = blx__tnode_find(tree, key, key_len, &found);
-	return found ? tree->keys[i] : NULL;
+	return leaf_get(tree, key, key_len);
 }
 
 bool blx__tree_has_below(const struct blx__tree *tree, const uint8_t *key, size_t key_len)
@@ -336,7 +372,7 @@ static int split_child(struct blx__tree *parent, unsigned i)
 	blx__tnode_open(parent, i + 1);
 	parent->children[i + 1] = high;
 	parent->keys[i + 1] = high->keys[0];
-	retag_one(parent, i + 1);
+	blx__tnode_retag_one(parent, i + 1);
 	return 0;
 }
 
@@ -416,7 +452,7 @@ static void way_sum_up(const struct blx__tree_way *way, const struct blx__item *
 
 			node->keys[i] = node->children[i]->keys[0];
 			if (!same_key) {
-				retag_one(node, i);
+				blx__tnode_retag_one(node, i);
 			}
 		}
 	}
@@ -443,7 +479,7 @@ int blx__tree_put(struct blx__tree **tree, struct blx__item *item)
 	} else {
 		blx__tnode_open(leaf, i);
 		leaf->keys[i] = item;
-		retag_one(leaf, i);
+		blx__tnode_retag_one(leaf, i);
 	}
 	way_sum_up(&way, old, item);
 	if (old != NULL) {

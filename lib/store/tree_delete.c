@@ -28,6 +28,15 @@ static int root_collapse(struct blx__tree **tree)
 	return 0;
 }
 
+/* Takes out place i. What the others have in common is what it was, or more. */
+static void take_out(struct blx__tree *node, unsigned i)
+{
+	blx__tnode_shut(node, i);
+	if (i == 0 || i == node->count) {
+		blx__tnode_retag(node);
+	}
+}
+
 /* Moves all of the child behind place i into the child at i, if it is worth it. Only
  * saves room, so a lack of memory does no harm. */
 static void join_children(struct blx__tree *parent, unsigned i)
@@ -53,30 +62,45 @@ static void join_children(struct blx__tree *parent, unsigned i)
 	low->count = (uint16_t)(low->count + high->count);
 	blx__tnode_retag(low);
 	blx__tnode_resum(low);
-	blx__tnode_shut(parent, i + 1);
+	take_out(parent, i + 1);
 	blx__tree_unref(high);
 }
 
-/* The child at place i lost something: it goes if it is empty, else its neighbours may
- * take it in. */
+/* The child at place i lost an item: it goes if it is empty, else its neighbours may take
+ * it in. */
 static void child_mend(struct blx__tree *parent, unsigned i)
 {
 	struct blx__tree *child = parent->children[i];
 
 	if (child->count == 0) {
-		blx__tnode_shut(parent, i);
+		take_out(parent, i);
 		blx__tree_unref(child);
-	} else {
-		parent->keys[i] = child->keys[0];
-		if (i + 1u < parent->count) {
-			join_children(parent, i);
-		}
-		if (i > 0) {
-			join_children(parent, i - 1);
-		}
+		return;
 	}
-	blx__tnode_retag(parent);
-	blx__tnode_resum(parent);
+	if (parent->keys[i] != child->keys[0]) {
+		parent->keys[i] = child->keys[0];
+		blx__tnode_retag_one(parent, i);
+	}
+	if (i + 1u < parent->count) {
+		join_children(parent, i);
+	}
+	if (i > 0) {
+		join_children(parent, i - 1);
+	}
+}
+
+/* All nodes of the way, down to the leaf, have the item no more. */
+static void way_subtract(const struct blx__tree_way *way, const struct blx__item *item)
+{
+	unsigned level;
+
+	for (level = 0; level <= way->depth; level++) {
+		struct blx__tree *node = way->nodes[level];
+
+		node->items--;
+		node->bytes -= item->key_len + item->value_len;
+		node->hash -= item->hash;
+	}
 }
 
 static int own_way(struct blx__tree **tree, const uint8_t *key, size_t key_len,
@@ -120,9 +144,8 @@ int blx__tree_delete(
 	i = blx__tnode_find(leaf, key, key_len, &found);
 	INVARIANT(found);
 	item = leaf->keys[i];
-	blx__tnode_shut(leaf, i);
-	blx__tnode_retag(leaf);
-	blx__tnode_resum(leaf);
+	take_out(leaf, i);
+	way_subtract(&way, item);
 	while (way.depth-- > 0) {
 		child_mend(way.nodes[way.depth], way.at[way.depth]);
 	}

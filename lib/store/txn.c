@@ -156,7 +156,6 @@ static int section_get(struct blx__reader *reader, struct blx__txn_section *ret_
 	ret_section->at = reader->at;
 	for (i = 0; i < count; i++) {
 		struct blx__txn_line line;
-		char path[BLX__PATH_TEXT_SIZE];
 		int rv = blx__txn_line_get(reader, &line);
 
 		if (rv != 0) {
@@ -174,9 +173,8 @@ static int section_get(struct blx__reader *reader, struct blx__txn_section *ret_
 		}
 		if (line.key_len == 0 &&
 			(line.kind == BLX__TXN_PUT || line.kind == BLX__TXN_DELETE)) {
-			(void)blx__path_format(line.key, line.key_len, path);
 			return blx__error_set(error, BLX_EINVAL,
-				"%s: the root has no value of its own", path);
+				"/: the root has no value of its own");
 		}
 	}
 	return 0;
@@ -188,6 +186,7 @@ int blx__txn_read(const void *data, size_t len, struct blx__txn_reader *ret_read
 	struct blx__reader reader = blx__reader_of(data, len);
 	struct blx__txn_reader txn = {.data = data, .len = len};
 	uint8_t format = blx__get_u8(&reader);
+	uint32_t count;
 	int rv;
 
 	if (len > BLX_TXN_BYTES_MAX) {
@@ -211,9 +210,14 @@ int blx__txn_read(const void *data, size_t len, struct blx__txn_reader *ret_read
 	if (rv != 0) {
 		return rv;
 	}
-	if (!blx__reader_done(&reader) || (txn.else_ops.count > 0 && !txn.has_else) ||
-		txn.guards.count + txn.ops.count + txn.else_ops.count > BLX_TXN_OPS_MAX) {
+	if (!blx__reader_done(&reader) || (txn.else_ops.count > 0 && !txn.has_else)) {
 		return blx__error_set(error, BLX_EPROTO, "a transaction: malformed");
+	}
+	count = txn.guards.count + txn.ops.count + txn.else_ops.count;
+	if (count > BLX_TXN_OPS_MAX) {
+		return blx__error_set(error, BLX_ETOOBIG,
+			"a transaction of %u lines; at most %d are allowed", count,
+			BLX_TXN_OPS_MAX);
 	}
 	*ret_reader = txn;
 	return 0;

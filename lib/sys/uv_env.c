@@ -340,6 +340,10 @@ void blx__uv_env_destroy(struct blx__env *env)
 		blx__worker_finish(&uv->workers[i]);
 	}
 	finished_run(uv);
+	/* What the last streams and connections left to be freed. */
+	for (i = 0; i < PROCESS_ROUNDS && has_due(uv); i++) {
+		posts_run(uv);
+	}
 	uv_close((uv_handle_t *)&uv->async, NULL);
 	uv_close((uv_handle_t *)&uv->prepare, NULL);
 	uv_close((uv_handle_t *)&uv->check, NULL);

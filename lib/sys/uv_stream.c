@@ -99,7 +99,7 @@ static void stream_fail(struct blx__stream *stream, const char *what, int errnum
 
 	(void)snprintf(stream->text, sizeof stream->text, "%s %s: %s", what, stream->peer,
 		strerror_r(errnum, text, sizeof text));
-	stream_end(stream, BLX_ECONNECT);
+	stream_end(stream, errnum == EACCES || errnum == EPERM ? BLX_EPERM : BLX_ECONNECT);
 }
 
 void blx__uv_close(struct blx__stream *stream)

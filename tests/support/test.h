@@ -2,7 +2,7 @@
 /*
  * Tests are written for Criterion. Criterion's arena cannot be mapped under
  * the thread sanitizer, so that build uses the small stand-in below: the same
- * macros, all tests of a program in one process, one after the other.
+ * macros, each test in a process of its own, one after the other.
  */
 #ifndef BLX_TESTS_TEST_H
 #define BLX_TESTS_TEST_H
@@ -22,7 +22,6 @@
 
 #else
 
-#include <setjmp.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

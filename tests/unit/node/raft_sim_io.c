@@ -216,9 +216,10 @@ static void put_end(struct event *event)
 {
 	struct raft_io_snapshot_put *req = event->req;
 	struct raft_sim_disk *disk = &event->member->disk;
-	raft_index index = event->snapshot->index;
 
 	if (event->status == 0) {
+		raft_index index = event->snapshot->index;
+
 		raft_sim_disk_store(disk, event->snapshot);
 		if (event->trailing == 0) {
 			raft_sim_disk_drop_last(disk, 0);

@@ -26,7 +26,7 @@
 /* Without pre-votes, members that disagree on who votes may disturb each other for long.
  */
 #define HEAL_MS 180000
-#define SEEDS   300
+#define SEEDS   200
 
 struct history {
 	struct raft_sim *sim;

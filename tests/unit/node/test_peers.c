@@ -95,7 +95,8 @@ static void on_guest_close(struct blx__conn *conn, const blx_error *why, void *d
 static const struct blx__conn_cbs guest_cbs = {
 	.on_hello = on_hello, .on_close = on_guest_close};
 
-static void on_accept(struct blx__listener *listener, struct blx__stream *stream, void *data)
+static void on_accept(
+	struct blx__listener *listener, struct blx__stream *stream, void *data)
 {
 	struct blx__conn *conn;
 
@@ -113,8 +114,8 @@ static void start(unsigned id)
 
 	member->closed = false;
 	cr_assert_eq(blx__peers_create(&opts, &member->peers), 0);
-	cr_assert_eq(net.net.ops->listen(&net.net, member->identity.address, on_accept, member,
-			     &member->listener, NULL),
+	cr_assert_eq(net.net.ops->listen(&net.net, member->identity.address, on_accept,
+			     member, &member->listener, NULL),
 		0);
 }
 
@@ -152,12 +153,15 @@ static void begin(void)
 		struct blx__identity *identity = &members[id].identity;
 		char server[BLX__SERVER_ADDRESS_SIZE];
 
-		memcpy(identity->cluster_id, "one and the same", sizeof identity->cluster_id);
+		memcpy(identity->cluster_id, "one and the same",
+			sizeof identity->cluster_id);
 		identity->id = id;
 		identity->instance = 1000 + id;
 		(void)snprintf(identity->name, sizeof identity->name, "m%u", id);
-		(void)snprintf(identity->address, sizeof identity->address, "127.0.0.1:%u", id);
-		(void)snprintf(server, sizeof server, "%s@%s", identity->name, identity->address);
+		(void)snprintf(
+			identity->address, sizeof identity->address, "127.0.0.1:%u", id);
+		(void)snprintf(server, sizeof server, "%s@%s", identity->name,
+			identity->address);
 		cr_assert_eq(raft_configuration_add(&conf, id, server, RAFT_VOTER), 0);
 		start(id);
 	}
@@ -205,8 +209,9 @@ static void conf_without(unsigned id, struct raft_configuration *ret_conf)
 	raft_configuration_init(ret_conf);
 	for (i = 0; i < conf.n; i++) {
 		if (conf.servers[i].id != id) {
-			cr_assert_eq(raft_configuration_add(ret_conf, conf.servers[i].id,
-					     conf.servers[i].address, conf.servers[i].role),
+			cr_assert_eq(
+				raft_configuration_add(ret_conf, conf.servers[i].id,
+					conf.servers[i].address, conf.servers[i].role),
 				0);
 		}
 	}
@@ -304,7 +309,8 @@ PEERS_TEST(lost_connection_is_told_and_made_anew)
 	cr_assert_eq(members[1].lost[2], 1);
 	cr_assert_eq(members[2].lost[1], 1);
 	cr_assert_not(connected(1, 2));
-	cr_assert_eq(blx__peers_send(members[1].peers, 2, BLX__KIND_RAFT, "x", 1), BLX_ECONNECT);
+	cr_assert_eq(blx__peers_send(members[1].peers, 2, BLX__KIND_RAFT, "x", 1),
+		BLX_ECONNECT);
 
 	settle();
 	cr_assert(connected(1, 2));
@@ -474,10 +480,12 @@ PEERS_TEST(single_member_does_not_trust_everybody_who_knows_its_cluster)
 	memcpy(hello.cluster_id, members[1].identity.cluster_id, sizeof hello.cluster_id);
 	conf_without(3, &two);
 	raft_configuration_init(&one);
-	cr_assert_eq(raft_configuration_add(&one, 1, two.servers[0].address, RAFT_VOTER), 0);
+	cr_assert_eq(
+		raft_configuration_add(&one, 1, two.servers[0].address, RAFT_VOTER), 0);
 	blx__peers_configure(members[1].peers, &one);
 
-	cr_assert_eq(blx__peers_admit(members[1].peers, &hello, &refusal), BLX_ENOTMEMBER);
+	cr_assert_eq(
+		blx__peers_admit(members[1].peers, &hello, &refusal), BLX_ENOTMEMBER);
 	raft_configuration_close(&one);
 	raft_configuration_close(&two);
 }
@@ -636,5 +644,6 @@ PEERS_TEST(held_peers_send_nothing_also_over_a_connection_made_meanwhile)
 
 	blx__peers_hold(members[1].peers, false);
 	pipe_net_run(&net);
-	cr_assert_eq(members[2].raft_frames, 1, "the one before was lost with its connection");
+	cr_assert_eq(
+		members[2].raft_frames, 1, "the one before was lost with its connection");
 }

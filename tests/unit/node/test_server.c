@@ -188,7 +188,8 @@ static void dial(struct caller *from, const char *address, uint8_t role)
 		hello.id = 2;
 		hello.instance = 22;
 		(void)snprintf(hello.name, sizeof hello.name, "m2");
-		memcpy(hello.cluster_id, node.identity.cluster_id, sizeof hello.cluster_id);
+		memcpy(hello.cluster_id, node.identity.cluster_id,
+			sizeof hello.cluster_id);
 	}
 	memset(from, 0, sizeof *from);
 	cr_assert_eq(blx__conn_connect(&net.env, address, &hello, &caller_cbs, from,
@@ -244,7 +245,8 @@ SERVER_TEST(client_on_the_socket_is_welcomed_by_the_member)
 	cr_assert_eq(caller.hello.instance, 11);
 	cr_assert_eq(caller.hello.incarnation, 111);
 	cr_assert_arr_eq(caller.hello.cluster_id, node.identity.cluster_id, 16);
-	cr_assert_eq(caller.hello.time_ms, 1767225600000, "the cluster's, not the wall's");
+	cr_assert_eq(
+		caller.hello.time_ms, 1767225600000, "the cluster's, not the wall's");
 }
 
 SERVER_TEST(root_and_the_member_s_user_may_and_nobody_else)

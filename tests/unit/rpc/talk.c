@@ -71,10 +71,13 @@ static void on_close(struct blx__conn *conn, const blx_error *why, void *data)
 	end->why = *why;
 }
 
-const struct blx__conn_cbs talk_cbs = {
-	.on_hello = on_hello, .on_open = on_open, .on_frame = on_frame, .on_close = on_close};
+const struct blx__conn_cbs talk_cbs = {.on_hello = on_hello,
+	.on_open = on_open,
+	.on_frame = on_frame,
+	.on_close = on_close};
 
-static void on_accept(struct blx__listener *listener, struct blx__stream *stream, void *data)
+static void on_accept(
+	struct blx__listener *listener, struct blx__stream *stream, void *data)
 {
 	(void)blx__conn_accept(
 		&talk.net.env, stream, &talk_cbs, &talk.listens, &talk.listens.conn);
@@ -85,8 +88,8 @@ void talk_begin(void)
 	memset(&talk, 0, sizeof talk);
 	memset(&raw, 0, sizeof raw);
 	pipe_net_init(&talk.net, 1);
-	cr_assert_eq(talk.net.net.ops->listen(&talk.net.net, TALK_ADDRESS, on_accept, NULL,
-			     &talk.listener, NULL),
+	cr_assert_eq(talk.net.net.ops->listen(&talk.net.net, TALK_ADDRESS, on_accept,
+			     NULL, &talk.listener, NULL),
 		0);
 }
 
@@ -113,8 +116,8 @@ int talk_dial(void)
 {
 	struct blx__hello hello = talk_hello("dialler", 2);
 
-	return blx__conn_connect(&talk.net.env, TALK_ADDRESS, &hello, &talk_cbs, &talk.dials,
-		&talk.dials.conn, NULL);
+	return blx__conn_connect(&talk.net.env, TALK_ADDRESS, &hello, &talk_cbs,
+		&talk.dials, &talk.dials.conn, NULL);
 }
 
 void talk_open(void)
@@ -174,8 +177,8 @@ static const struct blx__stream_cbs raw_cbs = {.on_connect = on_raw_connect,
 
 void raw_dial(void)
 {
-	cr_assert_eq(talk.net.net.ops->connect(&talk.net.net, TALK_ADDRESS, &raw_cbs, NULL,
-			     &raw.stream, NULL),
+	cr_assert_eq(talk.net.net.ops->connect(&talk.net.net, TALK_ADDRESS, &raw_cbs,
+			     NULL, &raw.stream, NULL),
 		0);
 	pipe_net_run(&talk.net);
 }

@@ -25,15 +25,17 @@ Test(frame, header_comes_back_as_it_was_made)
 
 Test(frame, layout_is_the_one_on_the_wire)
 {
-	struct blx__frame frame = {.kind = 0x0102, .id = 0x1112131415161718, .len = 0x21222324};
-	const uint8_t expected[20] = {0x24, 0x23, 0x22, 0x21, 0x02, 0x01, 0, 0, 0x18, 0x17, 0x16,
-		0x15, 0x14, 0x13, 0x12, 0x11, 0x34, 0x33, 0x32, 0x31};
+	struct blx__frame frame = {
+		.kind = 0x0102, .id = 0x1112131415161718, .len = 0x21222324};
+	const uint8_t expected[20] = {0x24, 0x23, 0x22, 0x21, 0x02, 0x01, 0, 0, 0x18,
+		0x17, 0x16, 0x15, 0x14, 0x13, 0x12, 0x11, 0x34, 0x33, 0x32, 0x31};
 	uint8_t header[BLX__FRAME_HEADER_SIZE];
 
 	blx__frame_header_make(header, &frame, 0x31323334);
 
 	cr_assert_arr_eq(header, expected, sizeof expected);
-	cr_assert_eq(blx__load_u32(header + 20), blx__crc32c(0, expected, sizeof expected));
+	cr_assert_eq(
+		blx__load_u32(header + 20), blx__crc32c(0, expected, sizeof expected));
 }
 
 Test(frame, one_bit_that_flipped_anywhere_in_the_header_is_noticed)

@@ -94,7 +94,8 @@ Test(hello, what_a_later_minor_version_adds_is_not_read, .init = begin, .fini = 
 	assert_same(&hello, &got);
 }
 
-Test(hello, another_major_version_is_told_apart_whatever_follows_it, .init = begin, .fini = end)
+Test(hello, another_major_version_is_told_apart_whatever_follows_it, .init = begin,
+	.fini = end)
 {
 	struct blx__hello hello = a_member();
 	struct blx__hello got;
@@ -125,7 +126,8 @@ Test(hello, what_cannot_be_true_is_refused, .init = begin, .fini = end)
 		{"a line in the name", BLX__ROLE_MEMBER, 1, 0, "a\nb", BLX_EPROTO},
 		{"an escape in the name", BLX__ROLE_CLIENT, 0, 0, "\x1b[2J", BLX_EPROTO},
 		{"a blank in the name", BLX__ROLE_CLIENT, 0, 0, "a b", BLX_EPROTO},
-		{"bytes that are not ASCII", BLX__ROLE_CLIENT, 0, 0, "\xc3\xa4", BLX_EPROTO},
+		{"bytes that are not ASCII", BLX__ROLE_CLIENT, 0, 0, "\xc3\xa4",
+			BLX_EPROTO},
 	};
 	size_t i;
 
@@ -152,7 +154,8 @@ Test(hello, something_else_on_the_wire_is_a_protocol_error, .init = begin, .fini
 	cr_assert_eq(get_of(buf.len, &got), BLX_EPROTO);
 }
 
-Test(hello, welcome_comes_back_as_it_was_put_and_cut_off_it_does_not, .init = begin, .fini = end)
+Test(hello, welcome_comes_back_as_it_was_put_and_cut_off_it_does_not, .init = begin,
+	.fini = end)
 {
 	struct blx__welcome welcome = {.hello = a_member()};
 	struct blx__welcome got;
@@ -164,12 +167,13 @@ Test(hello, welcome_comes_back_as_it_was_put_and_cut_off_it_does_not, .init = be
 	cr_assert_eq(got.code, 0);
 	assert_same(&welcome.hello, &got.hello);
 	for (len = 0; len < buf.len; len++) {
-		cr_assert_eq(blx__welcome_get(buf.data, len, &got), BLX_EPROTO, "%zu", len);
+		cr_assert_eq(
+			blx__welcome_get(buf.data, len, &got), BLX_EPROTO, "%zu", len);
 	}
 }
 
-Test(hello, refusal_is_understood_though_the_hello_in_it_is_of_another_version, .init = begin,
-	.fini = end)
+Test(hello, refusal_is_understood_though_the_hello_in_it_is_of_another_version,
+	.init = begin, .fini = end)
 {
 	struct blx__welcome welcome = {
 		.code = BLX_ECLUSTER, .text = "of another\ncluster", .hello = a_member()};
