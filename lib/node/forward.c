@@ -11,15 +11,23 @@ struct forward {
 	bool was_maybe_applied;       /* by an attempt before this one */
 };
 
-/* A retry that is refused because its session is gone says nothing of the attempt before. */
+/* Would every copy of the command have come to the same? What the machine says of a command
+ * of a session it says of all copies; what is wrong with its bytes is wrong with all. */
+static bool is_for_all_copies(int code)
+{
+	return code == BLX_ECONFLICT || code == BLX_EINVAL || code == BLX_ETOOBIG ||
+		code == BLX_EPROTO;
+}
+
+/* The leader answers for the copy that it got; of the attempt before, which may be in its log
+ * or on its way still, that says nothing: its session is gone, it is busy, it has stopped. */
 static void answer(struct blx__request *request, const struct blx__response *response,
 	bool was_maybe_applied)
 {
 	struct blx__response told = *response;
 
-	if (told.code < 0 && told.outcome == BLX_NOT_APPLIED && was_maybe_applied &&
-		(told.code == BLX_ESESSION || told.code == BLX_EBUSY ||
-			told.code == BLX_ETIMEOUT)) {
+	if (told.outcome == BLX_NOT_APPLIED && was_maybe_applied &&
+		!is_for_all_copies(told.code)) {
 		told.outcome = BLX_UNKNOWN;
 	}
 	blx__request_finish(request, &told);
@@ -63,8 +71,8 @@ void blx__forward_begin(struct blx__node *node, struct blx__request *request, ra
 		blx__request_fail(request, BLX_ENOMEM, "out of memory");
 		return;
 	}
-	*forward = (struct forward){ .request = request, .sent_before = request->maybe_applied };
-	forward->was_maybe_applied = request->maybe_applied;
+	*forward = (struct forward){ .request = request,
+		.was_maybe_applied = request->maybe_applied };
 	if (blx__peers_call(node->peers, leader, &head, request->body, request->body_len,
 		    on_answer, forward) != 0) {
 		blx__free(forward);

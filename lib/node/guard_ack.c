@@ -43,7 +43,8 @@ static void hint_lower(const struct blx__guard *guard, struct raft_append_entrie
 {
 	const struct raft *raft = guard->raft;
 
-	if (result->term == raft->current_term && result->rejected <= raft_last_index(guard->raft) &&
+	if (result->term == raft->current_term &&
+		result->rejected <= raft_last_index(guard->raft) &&
 		result->last_log_index > raft->commit_index &&
 		blx__guard_cures(guard, BLX__CURE_HINT)) {
 		result->last_log_index = raft->commit_index;

@@ -68,7 +68,8 @@ static int entries_part(struct raft_entry *entries, size_t n)
 	int rv = 0;
 
 	while (begin < n && rv == 0) {
-		for (end = begin + 1; end < n && entries[end].batch == entries[begin].batch; end++) {
+		for (end = begin + 1;
+			end < n && entries[end].batch == entries[begin].batch; end++) {
 		}
 		if (entries[begin].batch != NULL) {
 			rv = batch_part(entries, begin, end);

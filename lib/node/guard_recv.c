@@ -145,7 +145,8 @@ static void recv_append_entries(struct blx__guard *guard, struct raft_message *m
 	}
 	if (blx__guard_cures(guard, BLX__CURE_CHECK) &&
 		!blx__guard_check_entries(args->entries, args->n_entries, args->term)) {
-		blx__log(BLX__LOG_WARN, "guard", "member %llu: entries of member %llu are malformed",
+		blx__log(BLX__LOG_WARN, "guard",
+			"member %llu: entries of member %llu are malformed",
 			guard->raft->id, message->server_id);
 		blx__guard_drop(guard, message);
 		return;

@@ -19,8 +19,9 @@
 #include <stddef.h>
 #include <string.h>
 
-/* The one before the newest stays: a lagging member may be fetching it. */
-#define SNAPSHOTS_KEPT 2
+/* Behind the one that the log goes on from one more stays: a lagging member may be fetching
+ * it. */
+#define OLDER_KEPT 1
 
 struct put {
 	struct blx__work work;
@@ -31,6 +32,7 @@ struct put {
 	char *path;               /* owned */
 	char *dir;                /* owned */
 	unsigned trailing;
+	raft_index recorded; /* index of the one that the log went on from when this began */
 	struct blx__io_snapshot snapshot; /* owned until it is the io's */
 	struct blx__snapshot_member *members; /* owned, with the texts in it */
 	size_t members_count;
@@ -138,6 +140,33 @@ static void put_record(struct put *put)
 	blx__buf_finish(&meta);
 }
 
+/* By the log's record, not by what is newest: a file whose record a crash took is there all the
+ * same, and with two of them the one that is needed would be the third. What cannot be
+ * removed does no harm; the next time does. */
+static void remove_older(const struct put *put)
+{
+	const struct blx__files *files = put->io->node->env->files;
+	struct blx__snapshot_dir dir;
+	unsigned older = 0;
+	size_t i;
+
+	if (put->recorded == 0 || blx__snapshot_dir_list(files, put->dir, &dir, NULL) != 0) {
+		return;
+	}
+	for (i = 0; i < dir.count; i++) {
+		BLX__CLEANUP_FREE char *path = NULL;
+
+		if (dir.entries[i].index >= put->recorded || older++ < OLDER_KEPT) {
+			continue;
+		}
+		path = blx__snapshot_join(put->dir, dir.entries[i].name);
+		if (path != NULL) {
+			(void)files->ops->remove(files, path, NULL);
+		}
+	}
+	blx__snapshot_dir_finish(&dir);
+}
+
 static void put_run(struct blx__work *work)
 {
 	struct put *put = work->data;
@@ -152,9 +181,7 @@ static void put_run(struct blx__work *work)
 
 	put->code = blx__snapshot_write(&opts, &put->info, &put->error);
 	if (put->code == 0) {
-		/* One too many does no harm; the next time removes it. */
-		(void)blx__snapshot_dir_prune(put->io->node->env->files, put->dir,
-			SNAPSHOTS_KEPT, NULL);
+		remove_older(put);
 	}
 	blx__image_unref(put->image); /* may be long: here, not on the loop */
 	put->image = NULL;
@@ -247,6 +274,7 @@ static int put_own(struct put *put, const struct raft_snapshot *snapshot)
 
 	INVARIANT(io->given != NULL);
 
+	put->recorded = io->snapshot.index;
 	put->image = io->given;
 	io->given = NULL;
 	meta = blx__image_meta(put->image);

@@ -3,18 +3,12 @@
 
 #include "base/mem.h"
 #include "base/rng.h"
+#include "oracle.h"
 #include "support/test.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* The oracle: items in a plain sorted array. */
-struct oracle {
-	struct blx__item **items;
-	size_t count;
-	size_t cap;
-};
 
 static uint64_t seed_of(void)
 {
@@ -31,132 +25,12 @@ static struct blx__tree *tree_new(void)
 	return tree;
 }
 
-static size_t oracle_find(
-	const struct oracle *oracle, const uint8_t *key, size_t len, bool *found)
-{
-	size_t low = 0;
-	size_t high = oracle->count;
-
-	*found = false;
-	while (low < high) {
-		size_t mid = (low + high) / 2;
-		const struct blx__item *item = oracle->items[mid];
-		int order =
-			blx__key_compare(blx__item_key(item), item->key_len, key, len);
-
-		if (order == 0) {
-			*found = true;
-			return mid;
-		}
-		if (order < 0) {
-			low = mid + 1;
-		} else {
-			high = mid;
-		}
-	}
-	return low;
-}
-
-static void oracle_put(struct oracle *oracle, struct blx__item *item)
-{
-	bool found;
-	size_t i = oracle_find(oracle, blx__item_key(item), item->key_len, &found);
-
-	blx__item_ref(item);
-	if (found) {
-		blx__item_unref(oracle->items[i]);
-		oracle->items[i] = item;
-		return;
-	}
-	if (oracle->count == oracle->cap) {
-		oracle->cap = oracle->cap > 0 ? oracle->cap * 2 : 64;
-		oracle->items =
-			realloc(oracle->items, oracle->cap * sizeof *oracle->items);
-	}
-	memmove(&oracle->items[i + 1], &oracle->items[i],
-		(oracle->count - i) * sizeof *oracle->items);
-	oracle->items[i] = item;
-	oracle->count++;
-}
-
-static void oracle_remove(struct oracle *oracle, size_t from, size_t to)
-{
-	size_t i;
-
-	for (i = from; i < to; i++) {
-		blx__item_unref(oracle->items[i]);
-	}
-	memmove(&oracle->items[from], &oracle->items[to],
-		(oracle->count - to) * sizeof *oracle->items);
-	oracle->count -= to - from;
-}
-
-static bool is_at_or_below(const struct blx__item *item, const uint8_t *key, size_t len)
-{
-	if (len == 0) {
-		return true;
-	}
-	return item->key_len >= len && memcmp(blx__item_key(item), key, len) == 0 &&
-	       (item->key_len == len || blx__item_key(item)[len] == BLX__KEY_SEPARATOR);
-}
-
-static uint64_t oracle_remove_tree(struct oracle *oracle, const uint8_t *key, size_t len)
-{
-	uint64_t count = 0;
-	size_t i = 0;
-
-	while (i < oracle->count) {
-		if (is_at_or_below(oracle->items[i], key, len)) {
-			oracle_remove(oracle, i, i + 1);
-			count++;
-		} else {
-			i++;
-		}
-	}
-	return count;
-}
-
-static void oracle_finish(struct oracle *oracle)
-{
-	oracle_remove(oracle, 0, oracle->count);
-	free(oracle->items);
-}
-
-static void sums_equal(const struct oracle *oracle, const struct blx__tree *tree)
-{
-	uint64_t bytes = 0;
-	uint64_t hash = 0;
-	size_t i;
-
-	for (i = 0; i < oracle->count; i++) {
-		bytes += oracle->items[i]->key_len + oracle->items[i]->value_len;
-		hash += blx__item_hash(oracle->items[i]);
-	}
-	cr_assert_eq(blx__tree_count(tree), oracle->count);
-	cr_assert_eq(blx__tree_bytes(tree), bytes);
-	cr_assert_eq(blx__tree_hash(tree), hash);
-}
-
-static void contents_equal(const struct oracle *oracle, const struct blx__tree *tree)
-{
-	struct blx__cursor cursor;
-	struct blx__item *item = blx__cursor_seek(&cursor, tree, NULL, 0);
-	size_t i;
-
-	for (i = 0; i < oracle->count; i++) {
-		cr_assert_eq(item, oracle->items[i]);
-		item = blx__cursor_next(&cursor);
-	}
-	cr_assert_null(item);
-	sums_equal(oracle, tree);
-}
-
 /* Few names, so that keys meet, with bytes that need care in the order. */
 static size_t random_key(struct blx__rng *rng, uint8_t *key)
 {
 	static const char *const names[] = {"a", "ab", "abcdefghijklmnop",
 		"abcdefghijklmnoq", "b", "\1\1", "\1\2", "~", ":x"};
-	size_t depth = 1 + blx__rng_below(rng, 3);
+	size_t depth = blx__rng_below(rng, 8) == 0 ? 3 : 1 + blx__rng_below(rng, 2);
 	size_t len = 0;
 	size_t i;
 
@@ -169,7 +43,7 @@ static size_t random_key(struct blx__rng *rng, uint8_t *key)
 		}
 		memcpy(key + len, name, strlen(name));
 		len += strlen(name);
-		if (blx__rng_below(rng, 2) == 0) {
+		if (i < 2 && blx__rng_below(rng, 2) == 0) {
 			len += (size_t)snprintf((char *)key + len, 8, "%u",
 				(unsigned)blx__rng_below(rng, 6));
 		}
@@ -218,7 +92,7 @@ static void step(struct blx__rng *rng, struct oracle *oracle, struct blx__tree *
 		cr_assert_eq(blx__tree_delete(tree, key, len, &removed), 0);
 		cr_assert_eq(removed, found);
 		if (found) {
-			oracle_remove(oracle, i, i + 1);
+			oracle_remove(oracle, i);
 		}
 		return;
 	}
@@ -234,16 +108,12 @@ static void look(
 	struct blx__cursor cursor;
 	bool found;
 	size_t i = oracle_find(oracle, key, len, &found);
-	bool below;
 
 	cr_assert_eq(blx__tree_get(tree, key, len), found ? oracle->items[i] : NULL);
 	cr_assert_eq(blx__cursor_seek(&cursor, tree, key, len),
 		i < oracle->count ? oracle->items[i] : NULL);
-	key[len] = BLX__KEY_SEPARATOR;
-	i = oracle_find(oracle, key, len + 1, &found);
-	below = i < oracle->count && oracle->items[i]->key_len > len &&
-		is_at_or_below(oracle->items[i], key, len);
-	cr_assert_eq(blx__tree_has_below(tree, key, len), below);
+	cr_assert_eq(blx__tree_has_below(tree, key, len),
+		oracle_has_below(oracle, key, len));
 }
 
 /* The thread sanitizer makes each step forty times as long, and has nothing to see here. */
@@ -259,7 +129,7 @@ Test(tree, a_million_changes_agree_with_a_sorted_array)
 {
 	enum { PINS = 16 };
 	struct blx__rng rng;
-	struct oracle oracle = {NULL, 0, 0};
+	struct oracle oracle = {.items = NULL};
 	struct blx__tree *tree = tree_new();
 	struct blx__tree *pins[PINS] = {NULL};
 	uint64_t pin_hash[PINS] = {0};
@@ -271,12 +141,11 @@ Test(tree, a_million_changes_agree_with_a_sorted_array)
 	blx__rng_init(&rng, seed);
 	for (i = 1; i <= STEPS; i++) {
 		step(&rng, &oracle, &tree, i);
-		cr_assert_eq(blx__tree_count(tree), oracle.count);
+		oracle_sums_equal(&oracle, tree);
 		look(&rng, &oracle, tree);
 		if (i % 1000 == 0) {
 			unsigned k = (unsigned)blx__rng_below(&rng, PINS);
 
-			sums_equal(&oracle, tree);
 			if (pins[k] != NULL) {
 				cr_assert_eq(blx__tree_hash(pins[k]), pin_hash[k]);
 				cr_assert_eq(blx__tree_count(pins[k]), pin_count[k]);
@@ -288,7 +157,7 @@ Test(tree, a_million_changes_agree_with_a_sorted_array)
 			pin_count[k] = blx__tree_count(tree);
 		}
 		if (i % 20000 == 0) {
-			contents_equal(&oracle, tree);
+			oracle_contents_equal(&oracle, tree);
 		}
 	}
 	for (i = 0; i < PINS; i++) {
@@ -301,8 +170,8 @@ Test(tree, a_million_changes_agree_with_a_sorted_array)
 Test(tree, a_pinned_root_keeps_its_contents_while_the_tree_changes)
 {
 	struct blx__rng rng;
-	struct oracle oracle = {NULL, 0, 0};
-	struct oracle ignored = {NULL, 0, 0};
+	struct oracle oracle = {.items = NULL};
+	struct oracle ignored = {.items = NULL};
 	struct blx__tree *tree = tree_new();
 	struct blx__tree *pin;
 	unsigned i;
@@ -318,8 +187,8 @@ Test(tree, a_pinned_root_keeps_its_contents_while_the_tree_changes)
 	for (i = 1; i <= 3000; i++) {
 		step(&rng, &ignored, &tree, 10000 + i);
 	}
-	contents_equal(&oracle, pin);
-	contents_equal(&ignored, tree);
+	oracle_contents_equal(&oracle, pin);
+	oracle_contents_equal(&ignored, tree);
 	blx__tree_unref(pin);
 	blx__tree_unref(tree);
 	oracle_finish(&oracle);
@@ -353,7 +222,7 @@ static const struct blx__allocator failing = {
 Test(tree, a_change_without_memory_changes_nothing)
 {
 	struct blx__rng rng;
-	struct oracle oracle = {NULL, 0, 0};
+	struct oracle oracle = {.items = NULL};
 	struct blx__tree *tree;
 	unsigned failures = 0;
 	unsigned i;
@@ -383,7 +252,7 @@ Test(tree, a_change_without_memory_changes_nothing)
 			if (rv == 0 && found) {
 				size_t at = oracle_find(&oracle, blx__item_key(item),
 					item->key_len, &found);
-				oracle_remove(&oracle, at, at + 1);
+				oracle_remove(&oracle, at);
 			}
 		} else {
 			rv = blx__tree_delete_tree(
@@ -404,13 +273,73 @@ Test(tree, a_change_without_memory_changes_nothing)
 		}
 		blx__tree_unref(pin);
 		if (i % 500 == 0) {
-			contents_equal(&oracle, tree);
+			oracle_contents_equal(&oracle, tree);
 		}
 	}
 	cr_assert_gt(failures, 100);
 	blx__tree_unref(tree);
 	oracle_finish(&oracle);
 	blx__allocator_set(NULL);
+}
+
+/* Replicas on other machines, and of later versions, must come to the same numbers. */
+Test(item, has_a_hash_that_is_the_same_everywhere)
+{
+	struct blx__item *item = blx__item_create("key", 3, "a value that has twenty3", 23);
+	struct blx__item *other = blx__item_create("keya", 4, " value that has twenty3", 22);
+
+	item->create_revision = 1;
+	item->mod_revision = 2;
+	item->version = 2;
+	cr_assert_eq(blx__item_hash(item), UINT64_C(0x80d802f724abecd5));
+	other->create_revision = 1;
+	other->mod_revision = 2;
+	other->version = 2;
+	cr_assert_neq(blx__item_hash(other), blx__item_hash(item));
+	item->version = 3;
+	cr_assert_neq(blx__item_hash(item), UINT64_C(0x80d802f724abecd5));
+	blx__item_unref(item);
+	blx__item_unref(other);
+}
+
+/* Each bit of the input moves each bit of the hash about every other time. */
+Test(item, has_a_hash_of_which_every_bit_depends_on_every_bit)
+{
+	enum { BITS = 41 * 8, ROUNDS = 200 };
+	struct blx__rng rng;
+	unsigned moved[64] = {0};
+	unsigned round;
+	unsigned bit;
+	unsigned i;
+
+	blx__rng_init(&rng, seed_of());
+	for (round = 0; round < ROUNDS; round++) {
+		uint8_t bytes[41];
+		struct blx__item *item;
+		uint64_t hash;
+
+		for (i = 0; i < sizeof bytes; i++) {
+			bytes[i] = (uint8_t)blx__rng_u64(&rng);
+		}
+		item = blx__item_create(bytes, 20, bytes + 20, 21);
+		hash = blx__item_hash(item);
+		for (bit = 0; bit < BITS; bit++) {
+			uint64_t other;
+
+			item->bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
+			other = blx__item_hash(item) ^ hash;
+			item->bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
+			cr_assert_neq(other, 0);
+			for (i = 0; i < 64; i++) {
+				moved[i] += other >> i & 1;
+			}
+		}
+		blx__item_unref(item);
+	}
+	for (i = 0; i < 64; i++) {
+		cr_assert_gt(moved[i], ROUNDS * BITS * 48 / 100, "bit %u", i);
+		cr_assert_lt(moved[i], ROUNDS * BITS * 52 / 100, "bit %u", i);
+	}
 }
 
 Test(tree, deleting_the_root_removes_everything)
