@@ -58,31 +58,48 @@ static void set_literal(struct blx__address *address, unsigned port)
 	}
 }
 
+/* In brackets is an IPv6 literal, and one without them is not told from its port. */
+static bool strip_brackets(const char **host, size_t *len)
+{
+	bool has_colon;
+
+	if (*len >= 2 && (*host)[0] == '[' && (*host)[*len - 1] == ']') {
+		(*host)++;
+		*len -= 2;
+		return memchr(*host, ':', *len) != NULL;
+	}
+	has_colon = *len > 0 && memchr(*host, ':', *len) != NULL;
+	return !has_colon && (*len == 0 || memchr(*host, '[', *len) == NULL);
+}
+
 int blx__address_parse(
 	const char *text, struct blx__address *ret_address, blx_error *error)
 {
+	struct blx__address address;
 	const char *colon = strrchr(text, ':');
 	const char *host = text;
 	size_t host_len;
 	unsigned port;
+	int rv = 0;
 
-	memset(ret_address, 0, sizeof *ret_address);
+	memset(&address, 0, sizeof address);
 	if (strncmp(text, "unix:", 5) == 0) {
-		return parse_unix(text + 5, ret_address, error);
+		rv = parse_unix(text + 5, &address, error);
+		if (rv == 0) {
+			*ret_address = address;
+		}
+		return rv;
 	}
 	host_len = colon != NULL ? (size_t)(colon - text) : 0;
-	if (host_len > 2 && text[0] == '[' && text[host_len - 1] == ']') {
-		host++;
-		host_len -= 2;
-	}
-	if (host_len == 0 || host_len >= sizeof ret_address->host ||
-		!parse_port(colon + 1, &port)) {
+	if (!strip_brackets(&host, &host_len) || host_len == 0 ||
+		host_len >= sizeof address.host || !parse_port(colon + 1, &port)) {
 		return blx__error_set(error, BLX_EINVAL,
-			"%.200s: an address is HOST:PORT or unix:PATH", text);
+			"%.150s: an address is HOST:PORT, [IPV6]:PORT or unix:PATH", text);
 	}
-	memcpy(ret_address->host, host, host_len);
-	(void)snprintf(ret_address->port, sizeof ret_address->port, "%u", port);
-	set_literal(ret_address, port);
+	memcpy(address.host, host, host_len);
+	(void)snprintf(address.port, sizeof address.port, "%u", port);
+	set_literal(&address, port);
+	*ret_address = address;
 	return 0;
 }
 

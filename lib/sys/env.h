@@ -109,7 +109,9 @@ static inline void blx__timer_init(
 static inline int blx__timer_start_ms(
 	struct blx__env *env, struct blx__timer *timer, uint64_t delay_ms)
 {
-	return env->ops->timer_start(env, timer, delay_ms * 1000000);
+	/* One of centuries does not come around. */
+	return env->ops->timer_start(env, timer,
+		delay_ms < INT64_MAX / 1000000 ? delay_ms * 1000000 : INT64_MAX);
 }
 
 static inline void blx__timer_stop(struct blx__env *env, struct blx__timer *timer)

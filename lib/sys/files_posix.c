@@ -47,7 +47,6 @@ static int open_flags(unsigned flags)
 	result |= (flags & BLX__OPEN_WRITE) != 0 ? O_RDWR : O_RDONLY;
 	result |= (flags & BLX__OPEN_CREATE) != 0 ? O_CREAT : 0;
 	result |= (flags & BLX__OPEN_EXCLUSIVE) != 0 ? O_EXCL : 0;
-	result |= (flags & BLX__OPEN_DIRECT) != 0 ? O_DIRECT : 0;
 	result |= (flags & BLX__OPEN_DSYNC) != 0 ? O_DSYNC : 0;
 	return result;
 }
@@ -58,12 +57,12 @@ static int open_fd(const char *path, unsigned flags)
 
 	do {
 		fd = open(path, open_flags(flags), 0600);
-		if (fd < 0 && errno == EINVAL && (flags & BLX__OPEN_DIRECT) != 0) {
-			/* This file system has no way past the page cache. */
-			flags &= ~(unsigned)BLX__OPEN_DIRECT;
-			errno = EINTR;
-		}
 	} while (fd < 0 && errno == EINTR);
+	if (fd >= 0 && (flags & BLX__OPEN_DIRECT) != 0) {
+		/* Some file systems have no way past the page cache. Asked for in open() they
+		 * refuse when the file is made already, and then an exclusive one is there. */
+		(void)fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_DIRECT);
+	}
 	return fd;
 }
 

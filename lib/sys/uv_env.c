@@ -14,6 +14,9 @@
 /* In somebody's loop: rounds of one blx__uv_env_process() at most. */
 #define PROCESS_ROUNDS 64
 
+/* Rounds of posts before the sockets are looked at again. */
+#define SETTLE_ROUNDS 4
+
 /* ---- clock and chance ------------------------------------------------------------ */
 
 static uint64_t uv_mono_ns(struct blx__env *env)
@@ -130,6 +133,17 @@ static bool has_due(struct blx__uv *uv)
 	return due;
 }
 
+/* Some rounds: what one callback posts for later mostly comes of it within three, and each that
+ * is left costs a look at the sockets. */
+static void posts_settle(struct blx__uv *uv)
+{
+	unsigned rounds;
+
+	for (rounds = 0; rounds < SETTLE_ROUNDS && has_due(uv); rounds++) {
+		posts_run(uv);
+	}
+}
+
 static void on_async(uv_async_t *async)
 {
 	struct blx__uv *uv = async->data;
@@ -146,7 +160,7 @@ static void on_async(uv_async_t *async)
 
 static void on_check(uv_check_t *check)
 {
-	posts_run(check->data);
+	posts_settle(check->data);
 }
 
 static void on_idle(uv_idle_t *idle)
@@ -174,7 +188,7 @@ static void on_prepare(uv_prepare_t *prepare)
 	struct blx__uv *uv = prepare->data;
 	bool more;
 
-	posts_run(uv);
+	posts_settle(uv);
 	more = has_due(uv);
 	if (more != uv->idling) {
 		uv->idling = more;
@@ -227,9 +241,11 @@ static int uv_timer_start_ns(
 	struct blx__env *env, struct blx__timer *timer, uint64_t delay_ns)
 {
 	struct blx__uv *uv = blx__uv_of(env);
+	uint64_t now = uv_hrtime();
+	uint64_t due = delay_ns < UINT64_MAX - now ? now + delay_ns : UINT64_MAX;
 
 	blx__heap_remove(&uv->timers, &timer->item);
-	if (!blx__heap_insert(&uv->timers, &timer->item, uv_hrtime() + delay_ns)) {
+	if (!blx__heap_insert(&uv->timers, &timer->item, due)) {
 		return BLX_ENOMEM;
 	}
 	timer_arm(uv);

@@ -22,7 +22,6 @@ struct blx__worker {
 	struct blx__list pending; /* under lock */
 	bool started;             /* loop thread */
 	bool ending;              /* under lock */
-	unsigned under_way;       /* loop thread: submitted and not done */
 };
 
 struct blx__uv {

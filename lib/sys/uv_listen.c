@@ -54,7 +54,8 @@ static void on_connection(uv_poll_t *poll, int status, int events)
 
 	(void)status;
 	(void)events;
-	for (i = 0; i < ACCEPT_MAX; i++) {
+	/* The callback may close the listener. */
+	for (i = 0; i < ACCEPT_MAX && !uv_is_closing((uv_handle_t *)poll); i++) {
 		struct blx__stream *stream;
 		int fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 

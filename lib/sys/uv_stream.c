@@ -189,7 +189,8 @@ void blx__uv_write(struct blx__stream *stream, const uint8_t *bytes, size_t len)
 	}
 }
 
-static void in_read(struct blx__stream *stream)
+/* False: there was nothing. */
+static bool in_read(struct blx__stream *stream)
 {
 	ssize_t n;
 
@@ -206,7 +207,10 @@ static void in_read(struct blx__stream *stream)
 		stream_end(stream, BLX_OK);
 	} else if (errno != EAGAIN && errno != EWOULDBLOCK) {
 		stream_fail(stream, "receive from", errno);
+	} else {
+		return false;
 	}
+	return true;
 }
 
 static void on_connected(struct blx__stream *stream)
@@ -224,6 +228,20 @@ static void on_connected(struct blx__stream *stream)
 	stream->cbs->on_connect(stream, stream->data);
 }
 
+/* libuv has stopped watching, and its status says nothing of the cause. What the peer sent
+ * before, as the reason why it leaves, is read first; the system then tells the cause. */
+static void on_error(struct blx__stream *stream, int errnum)
+{
+	if (stream->out_len > 0 && stream->paused) {
+		out_send(stream);
+	} else if (!stream->paused && stream->cbs != NULL && in_read(stream)) {
+		/* There may be more. */
+	} else if (stream->state == STREAM_OPEN) {
+		stream_fail(stream, "watch", errnum);
+	}
+	watch(stream);
+}
+
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
 	struct blx__stream *stream = poll->data;
@@ -233,7 +251,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 		return;
 	}
 	if (status < 0) {
-		stream_fail(stream, "watch", -status);
+		on_error(stream, -status);
 		return;
 	}
 	if ((events & UV_WRITABLE) != 0 && stream->out_len > 0) {
@@ -242,7 +260,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 	}
 	if ((events & UV_READABLE) != 0 && stream->state == STREAM_OPEN &&
 		!stream->paused) {
-		in_read(stream);
+		(void)in_read(stream);
 	}
 }
 

@@ -70,7 +70,6 @@ static int worker_start(struct blx__worker *worker, const char *name)
 void blx__worker_submit(
 	struct blx__worker *worker, struct blx__work *work, const char *name)
 {
-	worker->under_way++;
 	if (!worker->started && worker_start(worker, name) != 0) {
 		/* No thread is to be had: slowly is better than not at all. */
 		work->run(work);
@@ -79,8 +78,9 @@ void blx__worker_submit(
 	}
 	(void)pthread_mutex_lock(&worker->lock);
 	blx__list_push_back(&worker->pending, &work->link);
-	(void)pthread_cond_signal(&worker->wake);
 	(void)pthread_mutex_unlock(&worker->lock);
+	/* Behind the lock, or the thread wakes up only to wait for it. */
+	(void)pthread_cond_signal(&worker->wake);
 }
 
 void blx__worker_finish(struct blx__worker *worker)
