@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mutate.h"
+
+#include "base/crc32c.h"
+#include "checks.h"
+#include "env.h"
+#include "machine/callers.h"
+#include "machine/command.h"
+#include "machine/machine.h"
+#include "node/guard.h"
+#include "node/impl.h"
+#include "node/reads.h"
+#include "wal/wal.h"
+
+#include <raft.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct sim_mutations sim_mutations;
+
+static struct sim_checks *taps;
+static unsigned taps_trailing;
+
+static const char *const names[] = { "none", "stale-read", "early-ack", "apply-twice",
+	"forget-vote", "skip-entry" };
+
+bool sim_mutations_parse(const char *text)
+{
+	size_t i;
+
+	sim_mutations.text = text;
+	if (strncmp(text, "cure:", 5) == 0) {
+		sim_mutations.which = SIM_MUTATE_CURE;
+		sim_mutations.cures = 1u << strtoul(text + 5, NULL, 10);
+		return true;
+	}
+	for (i = 0; i < sizeof names / sizeof names[0]; i++) {
+		if (strcmp(text, names[i]) == 0) {
+			sim_mutations.which = (enum sim_mutation)i;
+			return true;
+		}
+	}
+	return false;
+}
+
+void sim_taps_set(struct sim_checks *checks, unsigned trailing)
+{
+	taps = checks;
+	taps_trailing = trailing;
+}
+
+/* ---- what is applied ---- */
+
+int __real_blx__machine_apply(struct blx__machine *machine, uint64_t index, uint64_t term,
+	const void *data, size_t len, blx__reply_cb cb, void *cb_data);
+int __wrap_blx__machine_apply(struct blx__machine *machine, uint64_t index, uint64_t term,
+	const void *data, size_t len, blx__reply_cb cb, void *cb_data);
+int __real_blx__machine_restore(struct blx__machine *machine, const struct blx__image *image);
+int __wrap_blx__machine_restore(struct blx__machine *machine, const struct blx__image *image);
+
+/* Stands between the machine and who wants its replies. */
+struct tap {
+	blx__reply_cb cb;
+	void *data;
+	struct blx__entry entry;
+	bool first;
+	uint64_t index;
+	uint64_t revision;
+};
+
+static void on_reply(void *data, const struct blx__entry_header *header, unsigned position,
+	const struct blx__reply *reply)
+{
+	struct tap *tap = data;
+	struct blx__command command;
+	const uint8_t *bytes;
+	size_t len;
+
+	if (tap->first && blx__entry_next(&tap->entry, &bytes, &len) &&
+		blx__command_decode(bytes, len, &command) == 0 && command.session != 0 &&
+		reply->code == 0 && reply->revision > tap->revision) {
+		sim_checks_done(taps,
+			&(struct sim_done){ .session = command.session,
+				.seq = command.seq,
+				.index = tap->index,
+				.revision = reply->revision });
+	}
+	if (reply->code == 0 && reply->revision > tap->revision) {
+		tap->revision = reply->revision;
+	}
+	tap->cb(tap->data, header, position, reply);
+}
+
+static void tell_applied(struct blx__machine *machine, uint64_t index, uint64_t term,
+	uint64_t digest)
+{
+	struct sim_env *env = sim_env_current();
+	struct blx__machine_stats stats;
+
+	blx__machine_stats_get(machine, &stats);
+	sim_checks_applied(taps,
+		&(struct sim_apply){ .member = env->host.number,
+			.name = env->host.name,
+			.index = index,
+			.term = term,
+			.digest = digest,
+			.state = stats.hash,
+			.revision = stats.revision });
+}
+
+/* A follower loses its way once in some hundred entries. */
+static bool skips(uint64_t index)
+{
+	return sim_mutations.which == SIM_MUTATE_SKIP_ENTRY && index % 151 == 150 &&
+		sim_env_current()->host.number == 1;
+}
+
+int __wrap_blx__machine_apply(struct blx__machine *machine, uint64_t index, uint64_t term,
+	const void *data, size_t len, blx__reply_cb cb, void *cb_data)
+{
+	struct tap tap = { .cb = cb, .data = cb_data, .index = index };
+	int rv;
+
+	if (sim_env_current() == NULL) {
+		return __real_blx__machine_apply(machine, index, term, data, len, cb, cb_data);
+	}
+	tap.first = sim_checks_is_first(taps, index) &&
+		blx__entry_read(data, len, &tap.entry) == 0;
+	tap.revision = blx__machine_revision(machine);
+	if (skips(index)) {
+		blx__machine_skip(machine, index, term);
+		rv = 0;
+	} else {
+		rv = __real_blx__machine_apply(machine, index, term, data, len, on_reply, &tap);
+	}
+	if (rv == 0) {
+		tell_applied(machine, index, term, ((uint64_t)blx__crc32c(0, data, len) << 32) | len);
+	}
+	return rv;
+}
+
+int __wrap_blx__machine_restore(struct blx__machine *machine, const struct blx__image *image)
+{
+	struct sim_env *env = sim_env_current();
+	int rv = __real_blx__machine_restore(machine, image);
+	struct blx__machine_stats stats;
+
+	if (rv == 0 && env != NULL) {
+		blx__machine_stats_get(machine, &stats);
+		sim_checks_restored(taps, env->host.name, stats.index, stats.hash);
+	}
+	return rv;
+}
+
+/* ---- planted ---- */
+
+void __real_blx__reads_add(struct blx__reads *reads, struct blx__request *request);
+void __wrap_blx__reads_add(struct blx__reads *reads, struct blx__request *request);
+
+void __wrap_blx__reads_add(struct blx__reads *reads, struct blx__request *request)
+{
+	if (sim_mutations.which == SIM_MUTATE_STALE_READ && request->op != BLX__OP_READ_INDEX) {
+		request->index = 0;
+		blx__request_move(request, BLX__REQUEST_APPLYING, &reads->node->applying);
+		blx__node_wake_applying(reads->node);
+		return;
+	}
+	__real_blx__reads_add(reads, request);
+}
+
+int __real_blx__callers_begin(struct blx__callers *callers, const struct blx__command *command,
+	const struct blx__callers_now *now, enum blx__callers_verdict *ret_verdict,
+	struct blx__reply *ret_reply, uint32_t *ret_slot);
+int __wrap_blx__callers_begin(struct blx__callers *callers, const struct blx__command *command,
+	const struct blx__callers_now *now, enum blx__callers_verdict *ret_verdict,
+	struct blx__reply *ret_reply, uint32_t *ret_slot);
+
+int __wrap_blx__callers_begin(struct blx__callers *callers, const struct blx__command *command,
+	const struct blx__callers_now *now, enum blx__callers_verdict *ret_verdict,
+	struct blx__reply *ret_reply, uint32_t *ret_slot)
+{
+	int rv = __real_blx__callers_begin(callers, command, now, ret_verdict, ret_reply, ret_slot);
+
+	if (rv == 0 && sim_mutations.which == SIM_MUTATE_TWICE &&
+		*ret_verdict == BLX__CALLERS_KNOWN) {
+		*ret_verdict = BLX__CALLERS_APPLY;
+	}
+	return rv;
+}
+
+void __real_blx__wal_set_hard_state(struct blx__wal *wal, struct blx__wal_req *req,
+	unsigned group, uint64_t term, uint64_t vote);
+void __wrap_blx__wal_set_hard_state(struct blx__wal *wal, struct blx__wal_req *req,
+	unsigned group, uint64_t term, uint64_t vote);
+
+void __wrap_blx__wal_set_hard_state(struct blx__wal *wal, struct blx__wal_req *req,
+	unsigned group, uint64_t term, uint64_t vote)
+{
+	if (sim_mutations.which == SIM_MUTATE_FORGET_VOTE) {
+		vote = 0;
+	}
+	__real_blx__wal_set_hard_state(wal, req, group, term, vote);
+}
+
+int __real_blx__guard_create(const struct blx__guard_opts *opts, struct blx__guard **ret_guard);
+int __wrap_blx__guard_create(const struct blx__guard_opts *opts, struct blx__guard **ret_guard);
+
+int __wrap_blx__guard_create(const struct blx__guard_opts *opts, struct blx__guard **ret_guard)
+{
+	struct blx__guard_opts changed = *opts;
+
+	changed.without |= sim_mutations.cures;
+	return __real_blx__guard_create(&changed, ret_guard);
+}
+
+/* ---- what is too large for short runs ---- */
+
+void __real_raft_set_snapshot_trailing(struct raft *r, unsigned n);
+void __wrap_raft_set_snapshot_trailing(struct raft *r, unsigned n);
+
+/* The library keeps thousands of entries behind a snapshot; no run here has so many, and no
+ * member would ever need a snapshot from another. */
+void __wrap_raft_set_snapshot_trailing(struct raft *r, unsigned n)
+{
+	__real_raft_set_snapshot_trailing(r, taps_trailing > 0 ? taps_trailing : n);
+}
