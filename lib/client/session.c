@@ -49,7 +49,7 @@ bool blx__session_begin(struct blx__session *session, uint64_t now_ns, int64_t t
 		*ret_slot = (struct blx__session_slot){ .id = session->id,
 			.born_ms = session->born_ms,
 			.seq = session->next,
-			.acked = session->first - 1 };
+			.acked = session->first };
 		session->ended[session->next % BLX__SESSION_CALLS_MAX] = 0;
 		session->next++;
 		session->used_ns = now_ns;

@@ -34,7 +34,7 @@ struct blx__session_slot {
 	uint64_t id;
 	int64_t born_ms;
 	uint64_t seq;
-	uint64_t acked;
+	uint64_t acked; /* all below this number are answered */
 };
 
 void blx__session_init(struct blx__session *session, uint64_t seed);

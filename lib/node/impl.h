@@ -89,7 +89,8 @@ struct blx__node {
 	raft_term term;
 	raft_id leader;
 	raft_index commit_seen;
-	raft_index conf_seen;
+	raft_index conf_seen;           /* the latest, and the committed one */
+	raft_index conf_committed_seen;
 	uint64_t leaderless_since_ns; /* 0: a leader is known */
 	raft_index catch_up_index;    /* to be applied before this member has caught up */
 	bool leader_commit_heard;     /* a leader has said what is committed */

@@ -55,6 +55,10 @@ static void refuse_later(struct blx__io *io, raft_id to, raft_index index)
 	if (io->closed || io->node->closing || io->node->failed) {
 		return;
 	}
+	if (io->refused_to != 0 && io->refused_to != to &&
+		io->refused_to == blx__node_leader(io->node)) {
+		return; /* the leader is to hear it, not the one before */
+	}
 	io->refused_to = to;
 	io->refused_index = index;
 	(void)blx__timer_start_ms(io->node->env, &io->refuse_timer,
@@ -71,6 +75,7 @@ void blx__io_install_refuse(struct blx__timer *timer)
 	struct raft_append_entries_result *result = &message.append_entries_result;
 	struct blx__buf buf;
 
+	io->refused_to = 0;
 	if (io->closed || io->node->failed || blx__node_is_leader(io->node)) {
 		return;
 	}
@@ -79,7 +84,7 @@ void blx__io_install_refuse(struct blx__timer *timer)
 	result->last_log_index = io->node->raft.last_stored;
 	blx__buf_init(&buf);
 	if (blx__wire_put(&buf, &message, 0, 0) == 0) {
-		(void)blx__peers_send(io->node->peers, io->refused_to, BLX__KIND_RAFT, buf.data,
+		(void)blx__peers_send(io->node->peers, message.server_id, BLX__KIND_RAFT, buf.data,
 			buf.len);
 	}
 	blx__buf_finish(&buf);

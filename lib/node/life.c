@@ -343,10 +343,16 @@ static int64_t cluster_time_ms(void *data)
 	return wall_ms > time_ms ? wall_ms : time_ms;
 }
 
+static bool is_lost(void *data)
+{
+	return blx__node_leader(data) == 0;
+}
+
 static const struct blx__peers_cbs peers_cbs = {
 	.on_frame = on_peer_frame,
 	.on_link = on_peer_link,
 	.time_ms = cluster_time_ms,
+	.is_lost = is_lost,
 };
 
 static int begin_network(struct blx__node *node, blx_error *error)
@@ -402,8 +408,6 @@ int blx__node_begin(struct blx__node *node, blx_error *error)
 	}
 	node->raft_started = true;
 	node->leaderless_since_ns = blx__mono_ns(node->env);
-	blx__peers_configure(node->peers, &node->raft.configuration);
-	node->conf_seen = node->raft.configuration_index;
 	node->catch_up_index = raft_last_index(&node->raft);
 	(void)blx__timer_start_ms(node->env, &node->tick, node->opts.heartbeat_ms);
 	blx__node_poll(node);

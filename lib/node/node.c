@@ -241,6 +241,23 @@ static bool role_changed(struct blx__node *node)
 	return true;
 }
 
+/* Both the latest configuration and the committed one count: the latest may be undone. */
+static bool conf_check(struct blx__node *node)
+{
+	uint64_t committed_index = 0;
+	const struct raft_configuration *committed =
+		blx__guard_committed_conf(node->guard, &committed_index);
+
+	if (conf_index_now(node) == node->conf_seen &&
+		committed_index == node->conf_committed_seen) {
+		return false;
+	}
+	node->conf_seen = conf_index_now(node);
+	node->conf_committed_seen = committed_index;
+	blx__peers_configure2(node->peers, &node->raft.configuration, committed);
+	return true;
+}
+
 void blx__node_poll(struct blx__node *node)
 {
 	raft_id leader;
@@ -256,11 +273,7 @@ void blx__node_poll(struct blx__node *node)
 		on_leader_changed(node, leader);
 		changed = true;
 	}
-	if (conf_index_now(node) != node->conf_seen) {
-		node->conf_seen = conf_index_now(node);
-		blx__peers_configure(node->peers, &node->raft.configuration);
-		changed = true;
-	}
+	changed = conf_check(node) || changed;
 	if (node->raft.commit_index != node->commit_seen) {
 		node->commit_seen = node->raft.commit_index;
 		blx__io_commit_notice(node->io);

@@ -48,6 +48,7 @@ struct blx__peers {
 	unsigned conns; /* of ours that are not gone */
 	struct blx__buf scratch;
 	bool configured; /* has seen a configuration: knows who is a member */
+	uint64_t id_max; /* of all configurations seen: whoever has a greater one is newer */
 	bool held;
 	bool closing;
 	void (*closed_cb)(void *data);
@@ -465,29 +466,65 @@ static void configure_one(struct blx__peers *peers, const struct raft_server *se
 	}
 }
 
-void blx__peers_configure(struct blx__peers *peers, const struct raft_configuration *conf)
+static bool has_server(const struct raft_configuration *conf, uint64_t id)
+{
+	unsigned i;
+
+	for (i = 0; conf != NULL && i < conf->n; i++) {
+		if (conf->servers[i].id == id) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static void configure_all(struct blx__peers *peers, const struct raft_configuration *conf)
+{
+	unsigned i;
+
+	for (i = 0; conf != NULL && i < conf->n; i++) {
+		if (conf->servers[i].id > peers->id_max) {
+			peers->id_max = conf->servers[i].id;
+		}
+		configure_one(peers, &conf->servers[i]);
+	}
+}
+
+void blx__peers_configure2(struct blx__peers *peers, const struct raft_configuration *latest,
+	const struct raft_configuration *committed)
 {
 	struct blx__list *link;
 	struct blx__list *tmp;
-	unsigned i;
 
-	if (peers->closing || conf->n == 0) {
+	if (peers->closing || latest->n == 0) {
 		return;
 	}
 	peers->configured = true;
 	blx__list_foreach_safe (link, tmp, &peers->list) {
-		bool found = false;
+		struct peer *peer = peer_of(link);
 
-		for (i = 0; i < conf->n; i++) {
-			found = found || conf->servers[i].id == peer_of(link)->id;
-		}
-		if (!found && !peer_of(link)->leaving) {
-			peer_farewell(peer_of(link));
+		if (peer->id <= peers->id_max && !peer->leaving &&
+			!has_server(latest, peer->id) && !has_server(committed, peer->id)) {
+			peer_farewell(peer);
 		}
 	}
-	for (i = 0; i < conf->n; i++) {
-		configure_one(peers, &conf->servers[i]);
-	}
+	configure_all(peers, committed);
+	configure_all(peers, latest);
+}
+
+void blx__peers_configure(struct blx__peers *peers, const struct raft_configuration *conf)
+{
+	blx__peers_configure2(peers, conf, NULL);
+}
+
+/* One that has just joined knows nobody yet, and trusts whoever knows the cluster's id. So does
+ * one that lags behind and has no leader with a newer member, which may lead by now (dissertation
+ * 4.1: a server takes entries from a leader that is not in its configuration). Ids grow, so any
+ * other that it does not know was removed. */
+static bool may_be_leader(const struct blx__peers *peers, const struct blx__hello *hello)
+{
+	return hello->id > peers->id_max && peers->opts.cbs->is_lost != NULL &&
+		peers->opts.cbs->is_lost(peers->opts.data);
 }
 
 int blx__peers_admit(
@@ -514,10 +551,8 @@ int blx__peers_admit(
 			hello->name, own->name);
 	}
 	peer = find(peers, hello->id);
-	/* One that has just joined knows nobody yet: it trusts whoever knows the
-	 * cluster's id. One that lags behind a change refuses a new member, which tries
-	 * again. */
-	if (peers->configured && (peer == NULL || !peer->is_member)) {
+	if (peers->configured && (peer == NULL || !peer->is_member) &&
+		!may_be_leader(peers, hello)) {
 		return blx__error_set(refusal, BLX_ENOTMEMBER,
 			"%s does not know %s as a member of the cluster", own->name,
 			hello->name);

@@ -30,6 +30,9 @@ struct blx__peers_cbs {
 	void (*on_link)(uint64_t id, bool connected, void *data);
 	/* The cluster's time, for the handshake. */
 	int64_t (*time_ms)(void *data);
+	/* Does this member know no leader? Then one that it has not heard of, with an id greater
+	 * than all it has, is let in: it may be the leader. NULL: never. */
+	bool (*is_lost)(void *data);
 };
 
 struct blx__peers_opts {
@@ -49,6 +52,11 @@ void blx__peers_destroy(struct blx__peers *peers);
 
 /* Takes over who is a member: dials the new ones, lets go of those that left. */
 void blx__peers_configure(struct blx__peers *peers, const struct raft_configuration *conf);
+
+/* The same where the latest configuration is not committed: a change may be undone, so who is in
+ * the committed one (NULL: none) stays a member until it is not. */
+void blx__peers_configure2(struct blx__peers *peers, const struct raft_configuration *latest,
+	const struct raft_configuration *committed);
 
 /* Should a member of this hello be let in? 0, or negative with the reason. */
 int blx__peers_admit(struct blx__peers *peers, const struct blx__hello *hello, blx_error *refusal);

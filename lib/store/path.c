@@ -324,7 +324,7 @@ static size_t path_len_of(const uint8_t *key, size_t key_len, unsigned *ret_dept
 
 bool blx__key_valid(const uint8_t *key, size_t key_len)
 {
-	unsigned depth;
+	unsigned depth = 0;
 	size_t len;
 
 	if (key_len == 0) {

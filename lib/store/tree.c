@@ -217,7 +217,8 @@ unsigned blx__tnode_find(
 	return *ret_found ? count - 1 : count;
 }
 
-unsigned blx__tnode_child(const struct blx__tree *node, const uint8_t *key, size_t key_len)
+unsigned blx__tnode_child(
+	const struct blx__tree *node, const uint8_t *key, size_t key_len)
 {
 	bool equal;
 	unsigned count = count_not_after(node, key, key_len, &equal);
@@ -278,8 +279,8 @@ uint64_t blx__tree_hash(const struct blx__tree *tree)
 	return tree->hash;
 }
 
-/* In a large store each line of a leaf is a miss, and waiting for all of them at once takes
- * no longer than for one. */
+/* In a large store each line of a leaf is a miss, and waiting for all of them at once
+ * takes no longer than for one. */
 static void prefetch(const void *from, size_t len)
 {
 	size_t at;
@@ -290,7 +291,8 @@ static void prefetch(const void *from, size_t len)
 }
 
 /* The item of exactly this key. Does not look whether the key begins as the others do, as
- * blx__tnode_find() must: a miss of the cache less, and one that does not is not found. */
+ * blx__tnode_find() must: a miss of the cache less, and one that does not is not found.
+ */
 static struct blx__item *leaf_get(
 	const struct blx__tree *leaf, const uint8_t *key, size_t key_len)
 {

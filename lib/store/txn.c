@@ -173,8 +173,8 @@ static int section_get(struct blx__reader *reader, struct blx__txn_section *ret_
 		}
 		if (line.key_len == 0 &&
 			(line.kind == BLX__TXN_PUT || line.kind == BLX__TXN_DELETE)) {
-			return blx__error_set(error, BLX_EINVAL,
-				"/: the root has no value of its own");
+			return blx__error_set(
+				error, BLX_EINVAL, "/: the root has no value of its own");
 		}
 	}
 	return 0;

@@ -94,7 +94,8 @@ int blx__address_parse(
 	if (!strip_brackets(&host, &host_len) || host_len == 0 ||
 		host_len >= sizeof address.host || !parse_port(colon + 1, &port)) {
 		return blx__error_set(error, BLX_EINVAL,
-			"%.150s: an address is HOST:PORT, [IPV6]:PORT or unix:PATH", text);
+			"%.150s: an address is HOST:PORT, [IPV6]:PORT or unix:PATH",
+			text);
 	}
 	memcpy(address.host, host, host_len);
 	(void)snprintf(address.port, sizeof address.port, "%u", port);

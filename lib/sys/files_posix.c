@@ -59,8 +59,9 @@ static int open_fd(const char *path, unsigned flags)
 		fd = open(path, open_flags(flags), 0600);
 	} while (fd < 0 && errno == EINTR);
 	if (fd >= 0 && (flags & BLX__OPEN_DIRECT) != 0) {
-		/* Some file systems have no way past the page cache. Asked for in open() they
-		 * refuse when the file is made already, and then an exclusive one is there. */
+		/* Some file systems have no way past the page cache. Asked for in open()
+		 * they refuse when the file is made already, and then an exclusive one is
+		 * there. */
 		(void)fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_DIRECT);
 	}
 	return fd;

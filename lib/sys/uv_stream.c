@@ -99,7 +99,8 @@ static void stream_fail(struct blx__stream *stream, const char *what, int errnum
 
 	(void)snprintf(stream->text, sizeof stream->text, "%s %s: %s", what, stream->peer,
 		strerror_r(errnum, text, sizeof text));
-	stream_end(stream, errnum == EACCES || errnum == EPERM ? BLX_EPERM : BLX_ECONNECT);
+	stream_end(
+		stream, errnum == EACCES || errnum == EPERM ? BLX_EPERM : BLX_ECONNECT);
 }
 
 void blx__uv_close(struct blx__stream *stream)
@@ -228,8 +229,9 @@ static void on_connected(struct blx__stream *stream)
 	stream->cbs->on_connect(stream, stream->data);
 }
 
-/* libuv has stopped watching, and its status says nothing of the cause. What the peer sent
- * before, as the reason why it leaves, is read first; the system then tells the cause. */
+/* libuv has stopped watching, and its status says nothing of the cause. What the peer
+ * sent before, as the reason why it leaves, is read first; the system then tells the
+ * cause. */
 static void on_error(struct blx__stream *stream, int errnum)
 {
 	if (stream->out_len > 0 && stream->paused) {

@@ -34,7 +34,7 @@ struct sim_disk {
 	bool open;       /* file calls are allowed now */
 	unsigned faults; /* enum sim_disk_faults */
 	uint64_t budget; /* calls that still take effect; UINT64_MAX: all */
-	bool lying;      /* says that what was written is durable, and it is not */
+	bool lying;      /* writes with DSYNC come back before they are durable */
 	uint64_t writes; /* counters */
 	uint64_t syncs;
 	uint64_t bytes;

@@ -168,24 +168,18 @@ void __wrap_blx__reads_add(struct blx__reads *reads, struct blx__request *reques
 	__real_blx__reads_add(reads, request);
 }
 
-int __real_blx__callers_begin(struct blx__callers *callers, const struct blx__command *command,
-	const struct blx__callers_now *now, enum blx__callers_verdict *ret_verdict,
-	struct blx__reply *ret_reply, uint32_t *ret_slot);
-int __wrap_blx__callers_begin(struct blx__callers *callers, const struct blx__command *command,
-	const struct blx__callers_now *now, enum blx__callers_verdict *ret_verdict,
-	struct blx__reply *ret_reply, uint32_t *ret_slot);
+int __real_blx__callers_record(struct blx__callers *callers, uint32_t slot, uint64_t seq,
+	const struct blx__reply *reply);
+int __wrap_blx__callers_record(struct blx__callers *callers, uint32_t slot, uint64_t seq,
+	const struct blx__reply *reply);
 
-int __wrap_blx__callers_begin(struct blx__callers *callers, const struct blx__command *command,
-	const struct blx__callers_now *now, enum blx__callers_verdict *ret_verdict,
-	struct blx__reply *ret_reply, uint32_t *ret_slot)
+int __wrap_blx__callers_record(struct blx__callers *callers, uint32_t slot, uint64_t seq,
+	const struct blx__reply *reply)
 {
-	int rv = __real_blx__callers_begin(callers, command, now, ret_verdict, ret_reply, ret_slot);
-
-	if (rv == 0 && sim_mutations.which == SIM_MUTATE_TWICE &&
-		*ret_verdict == BLX__CALLERS_KNOWN) {
-		*ret_verdict = BLX__CALLERS_APPLY;
+	if (sim_mutations.which == SIM_MUTATE_TWICE) {
+		return 0;
 	}
-	return rv;
+	return __real_blx__callers_record(callers, slot, seq, reply);
 }
 
 void __real_blx__wal_set_hard_state(struct blx__wal *wal, struct blx__wal_req *req,

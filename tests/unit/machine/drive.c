@@ -163,9 +163,11 @@ static struct drive_write random_write(
 
 		write.session = 1 + blx__rng_below(rng, 300);
 		write.born_ms = born > 0 ? (uint64_t)born : 0;
-		write.seq = 1 + blx__rng_below(rng, blx__rng_below(rng, 50) == 0 ? 3000 : 12);
-		write.acked = blx__rng_below(rng, 3) == 0 ? blx__rng_below(rng, write.seq + 1)
-							  : 0;
+		write.seq =
+			1 + blx__rng_below(rng, blx__rng_below(rng, 50) == 0 ? 3000 : 12);
+		write.acked = blx__rng_below(rng, 3) == 0
+				      ? blx__rng_below(rng, write.seq + 1)
+				      : 0;
 	}
 	return write;
 }
@@ -199,7 +201,8 @@ bool drive_same(const struct drive *a, const struct drive *b)
 
 	blx__machine_stats_get(a->machine, &x);
 	blx__machine_stats_get(b->machine, &y);
-	if (a->replies_count > DRIVE_REPLIES_MAX || a->replies_count != b->replies_count) {
+	if (a->replies_count > DRIVE_REPLIES_MAX ||
+		a->replies_count != b->replies_count) {
 		return false;
 	}
 	for (i = 0; i < a->replies_count; i++) {

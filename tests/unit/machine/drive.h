@@ -57,7 +57,8 @@ struct drive_reply drive_one(
 /* A put without a session. */
 void drive_put(struct drive *drive, const char *key, const char *value);
 
-/* Of many callers, some of which send again, ack, lose their session; and time goes on. */
+/* Of many callers, some of which send again, ack, lose their session; and time goes on.
+ */
 void drive_random_entry(struct blx__rng *rng, int64_t *time_ms, struct blx__buf *buf);
 
 /* The same replies, and all that a machine tells of itself. */

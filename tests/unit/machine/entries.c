@@ -29,8 +29,8 @@ void entries_finish(struct entries *entries)
 	blx__buf_finish(&entries->entry);
 }
 
-void entries_body(
-	struct blx__buf *body, uint8_t kind, const char *key, const void *value, size_t len)
+void entries_body(struct blx__buf *body, uint8_t kind, const char *key, const void *value,
+	size_t len)
 {
 	struct blx__txn_line line = {.kind = kind,
 		.key = (const uint8_t *)key,
@@ -65,8 +65,8 @@ void entries_add(struct entries *entries, const struct blx__command *command)
 	blx__buf_finish(&bytes);
 }
 
-static void on_reply(void *data, const struct blx__entry_header *header, unsigned position,
-	const struct blx__reply *reply)
+static void on_reply(void *data, const struct blx__entry_header *header,
+	unsigned position, const struct blx__reply *reply)
 {
 	struct entries *entries = data;
 
@@ -85,12 +85,12 @@ int entries_end(struct entries *entries)
 	cr_assert(blx__buf_ok(&entries->entry));
 	entries->count = 0;
 	entries->index++;
-	return blx__machine_apply(entries->machine, entries->index, 1, entries->entry.data,
-		entries->entry.len, on_reply, entries);
+	return blx__machine_apply(entries->machine, entries->index, 1,
+		entries->entry.data, entries->entry.len, on_reply, entries);
 }
 
-static const struct entries_reply *apply_one(
-	struct entries *entries, struct blx__command *command, const char *key, const char *value)
+static const struct entries_reply *apply_one(struct entries *entries,
+	struct blx__command *command, const char *key, const char *value)
 {
 	struct blx__buf body;
 

@@ -8,7 +8,7 @@
 #include "store/txn.h"
 
 /* The cluster's time when a test begins. */
-#define ENTRIES_TIME_MS INT64_C(1700000000000)
+#define ENTRIES_TIME_MS     INT64_C(1700000000000)
 
 #define ENTRIES_REPLIES_MAX 64
 

@@ -43,7 +43,8 @@ static uint64_t sessions(void)
 	return stats.sessions;
 }
 
-/* ---- once, however often it is sent -------------------------------------------------- */
+/* ---- once, however often it is sent --------------------------------------------------
+ */
 
 Test(callers, what_is_sent_again_is_applied_once_and_answered_the_same, .init = begin,
 	.fini = end)
@@ -162,10 +163,11 @@ Test(callers, a_full_window_out_of_order_keeps_every_reply, .init = begin, .fini
 	cr_assert_eq(blx__machine_revision(drive.machine), BLX__SESSION_REPLIES_MAX);
 }
 
-/* ---- forgetting ---------------------------------------------------------------------- */
+/* ---- forgetting ----------------------------------------------------------------------
+ */
 
-Test(callers, a_session_not_used_for_long_is_forgotten_and_not_begun_again,
-	.init = begin, .fini = end)
+Test(callers, a_session_not_used_for_long_is_forgotten_and_not_begun_again, .init = begin,
+	.fini = end)
 {
 	struct drive_write old = put_of(1, 1);
 	struct drive_write young = put_of(2, 1);
@@ -210,7 +212,8 @@ Test(callers, a_session_of_a_time_long_gone_is_refused, .init = begin, .fini = e
 	cr_assert_eq(drive_one(&drive, NOW, &write).code, 0);
 }
 
-/* ---- the table itself ------------------------------------------------------------------ */
+/* ---- the table itself
+ * ------------------------------------------------------------------ */
 
 /* Begins a write of the session at the index, as the machine does. */
 static enum blx__callers_verdict table_use(struct blx__callers *callers, uint64_t id,
@@ -226,11 +229,13 @@ static enum blx__callers_verdict table_use(struct blx__callers *callers, uint64_
 	struct blx__reply reply = {.code = 0};
 	uint32_t slot;
 
-	cr_assert_eq(blx__callers_begin(callers, &command, &now, &verdict, &reply, &slot), 0);
+	cr_assert_eq(
+		blx__callers_begin(callers, &command, &now, &verdict, &reply, &slot), 0);
 	*ret_code = reply.code;
 	if (verdict == BLX__CALLERS_APPLY) {
-		reply = (struct blx__reply){
-			.revision = index, .body = (const uint8_t *)"reply", .body_len = 5};
+		reply = (struct blx__reply){.revision = index,
+			.body = (const uint8_t *)"reply",
+			.body_len = 5};
 		cr_assert_eq(blx__callers_record(callers, slot, index, &reply), 0);
 	}
 	return verdict;
@@ -393,7 +398,8 @@ Test(table, follows_the_model_through_pins_restores_and_evictions, .timeout = 10
 	blx__callers_finish(&callers);
 }
 
-/* ---- the end of the numbers ------------------------------------------------------------ */
+/* ---- the end of the numbers
+ * ------------------------------------------------------------ */
 
 Test(callers, replies_at_the_very_last_numbers_are_in_the_image_too, .init = begin,
 	.fini = end)

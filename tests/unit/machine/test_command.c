@@ -213,6 +213,6 @@ Test(entry, of_a_later_format_is_told_from_a_malformed_one)
 	bytes.data[0] = BLX__ENTRY_FORMAT;
 	bytes.data[32] = 0x80; /* a time before the beginning of time */
 	cr_assert_eq(blx__entry_read(bytes.data, bytes.len, &entry), BLX_EPROTO);
-	cr_assert_eq(blx__entry_read(NULL, 0, &entry), BLX_EPROTO);
+	cr_assert_eq(blx__entry_read("", 0, &entry), BLX_EPROTO);
 	blx__buf_finish(&bytes);
 }

@@ -205,7 +205,8 @@ Test(machine, takes_no_image_of_another_cluster, .init = begin, .fini = end)
 	blx__image_unref(image);
 }
 
-/* ---- replicas ----------------------------------------------------------------------- */
+/* ---- replicas -----------------------------------------------------------------------
+ */
 
 /* An entry as a leader makes it of what callers send: some of sessions, some not. */
 static void random_entry(struct blx__rng *rng)
@@ -219,7 +220,9 @@ static void random_entry(struct blx__rng *rng)
 	while (count-- > 0) {
 		struct blx__command command = {.kind = BLX__COMMAND_TXN,
 			.session = blx__rng_below(rng, 20),
-			.session_born_ms = (uint64_t)(e.time_ms - e.time_ms % (BLX__SESSION_TTL_MS / 2))};
+			.session_born_ms =
+				(uint64_t)(e.time_ms -
+					   e.time_ms % (BLX__SESSION_TTL_MS / 2))};
 		char value[200];
 		char key[16];
 		struct blx__buf body;
@@ -240,8 +243,8 @@ static void random_entry(struct blx__rng *rng)
 }
 
 /* What was answered, folded into one number. */
-static void fold_reply(void *data, const struct blx__entry_header *header, unsigned position,
-	const struct blx__reply *reply)
+static void fold_reply(void *data, const struct blx__entry_header *header,
+	unsigned position, const struct blx__reply *reply)
 {
 	uint64_t *fold = data;
 	size_t i;
@@ -322,7 +325,8 @@ Test(machine, any_bytes_leave_replicas_alive_and_equal, .init = begin, .fini = e
 	blx__machine_destroy(other);
 }
 
-/* ---- memory ------------------------------------------------------------------------- */
+/* ---- memory -------------------------------------------------------------------------
+ */
 
 static unsigned countdown;
 
@@ -412,7 +416,8 @@ Test(machine, a_lack_of_memory_at_any_point_is_told_and_leaks_nothing, .init = b
 	cr_assert_eq(hash, expected);
 }
 
-/* ---- other threads ------------------------------------------------------------------ */
+/* ---- other threads ------------------------------------------------------------------
+ */
 
 struct reader {
 	struct blx__machine *machine;

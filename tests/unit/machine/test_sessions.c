@@ -45,8 +45,8 @@ static uint64_t version_of(struct blx__machine *machine, const char *key)
 	uint64_t revision;
 	uint64_t version;
 
-	if (blx__machine_get(machine, (const uint8_t *)key, strlen(key), &item, &revision) !=
-		0) {
+	if (blx__machine_get(
+		    machine, (const uint8_t *)key, strlen(key), &item, &revision) != 0) {
 		return 0;
 	}
 	version = item->version;
@@ -292,9 +292,8 @@ Test(session, numbers_at_the_end_of_their_range_are_kept_in_an_image, .init = be
 static enum blx__callers_verdict use(struct blx__callers *callers, uint64_t session,
 	int64_t born_ms, uint64_t seq, uint64_t index)
 {
-	struct blx__command command = {.session = session,
-		.session_born_ms = (uint64_t)born_ms,
-		.seq = seq};
+	struct blx__command command = {
+		.session = session, .session_born_ms = (uint64_t)born_ms, .seq = seq};
 	struct blx__callers_now now = {.time_ms = 1000, .index = index};
 	struct blx__reply reply = {.code = 0};
 	enum blx__callers_verdict verdict;

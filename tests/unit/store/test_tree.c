@@ -112,11 +112,12 @@ static void look(
 	cr_assert_eq(blx__tree_get(tree, key, len), found ? oracle->items[i] : NULL);
 	cr_assert_eq(blx__cursor_seek(&cursor, tree, key, len),
 		i < oracle->count ? oracle->items[i] : NULL);
-	cr_assert_eq(blx__tree_has_below(tree, key, len),
-		oracle_has_below(oracle, key, len));
+	cr_assert_eq(
+		blx__tree_has_below(tree, key, len), oracle_has_below(oracle, key, len));
 }
 
-/* The thread sanitizer makes each step forty times as long, and has nothing to see here. */
+/* The thread sanitizer makes each step forty times as long, and has nothing to see here.
+ */
 #ifdef BLX_TEST_STANDIN
 #define STEPS 50000
 #else
@@ -285,8 +286,10 @@ Test(tree, a_change_without_memory_changes_nothing)
 /* Replicas on other machines, and of later versions, must come to the same numbers. */
 Test(item, has_a_hash_that_is_the_same_everywhere)
 {
-	struct blx__item *item = blx__item_create("key", 3, "a value that has twenty3", 23);
-	struct blx__item *other = blx__item_create("keya", 4, " value that has twenty3", 22);
+	struct blx__item *item =
+		blx__item_create("key", 3, "a value that has twenty3", 23);
+	struct blx__item *other =
+		blx__item_create("keya", 4, " value that has twenty3", 22);
 
 	item->create_revision = 1;
 	item->mod_revision = 2;

@@ -230,6 +230,38 @@ Test(txn, has_a_bound_in_lines_and_in_bytes, .init = begin, .fini = end)
 	cr_assert_eq(blx__txn_add(&txn, &one), BLX_ETOOBIG);
 }
 
+/* As count lines of the kind, each of the key "a". */
+static void put_section(struct blx__buf *bytes, uint8_t kind, unsigned count)
+{
+	blx__put_varint(bytes, count);
+	while (count-- > 0) {
+		blx__put_u8(bytes, kind);
+		blx__put_bytes(bytes, "a", 1);
+	}
+}
+
+/* The builder lets none of these be made: this is what comes from elsewhere. */
+Test(txn, lines_are_counted_over_guards_and_both_branches)
+{
+	static const unsigned else_counts[] = {4, 5};
+	unsigned i;
+
+	for (i = 0; i < 2; i++) {
+		struct blx__buf bytes;
+
+		blx__buf_init(&bytes);
+		blx__put_u8(&bytes, 1);
+		put_section(&bytes, BLX__TXN_IF_EXISTS, 500);
+		put_section(&bytes, BLX__TXN_GET, BLX_TXN_OPS_MAX - 504);
+		blx__put_u8(&bytes, 1);
+		put_section(&bytes, BLX__TXN_GET, else_counts[i]);
+
+		cr_assert_eq(blx__txn_check(bytes.data, bytes.len, NULL),
+			i == 0 ? 0 : BLX_ETOOBIG);
+		blx__buf_finish(&bytes);
+	}
+}
+
 /* A transaction with a line of each kind. */
 static void sample(struct blx__buf *bytes)
 {
