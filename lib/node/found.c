@@ -4,6 +4,7 @@
 #include "base/assert.h"
 #include "base/mem.h"
 #include "node/guard_member.h"
+#include "node/heap.h"
 #include "node/impl.h"
 #include "node/io_impl.h"
 #include "snapshot/dir.h"
@@ -289,6 +290,7 @@ static int conf_encode(const struct founders *founders, struct raft_buffer *ret_
 	size_t i;
 	int rv = 0;
 
+	blx__raft_heap_set();
 	raft_configuration_init(&conf);
 	for (i = 0; rv == 0 && i < founders->count; i++) {
 		char server[BLX__SERVER_ADDRESS_SIZE];

@@ -3,13 +3,18 @@
 
 #include "base/mem.h"
 
+#include <pthread.h>
 #include <raft.h>
 #include <stdlib.h>
+
+/* libraft does not fill the ends of encoded configurations and barriers, and they go to the disk
+ * and to others as they are: small pieces begin as zeros, so that nothing of ours leaks. */
+#define ZEROED_MAX 16384
 
 static void *heap_malloc(void *data, size_t size)
 {
 	(void)data;
-	return blx__malloc(size);
+	return size <= ZEROED_MAX ? blx__calloc(1, size) : blx__malloc(size);
 }
 
 static void heap_free(void *data, void *ptr)
@@ -44,7 +49,7 @@ static void heap_aligned_free(void *data, size_t alignment, void *ptr)
 	free(ptr);
 }
 
-void blx__raft_heap_set(void)
+static void heap_set(void)
 {
 	static struct raft_heap heap = {
 		.malloc = heap_malloc,
@@ -56,4 +61,11 @@ void blx__raft_heap_set(void)
 	};
 
 	raft_heap_set(&heap);
+}
+
+void blx__raft_heap_set(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	(void)pthread_once(&once, heap_set);
 }

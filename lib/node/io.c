@@ -102,29 +102,58 @@ static int send_frame(struct blx__io *io, const struct raft_message *message, un
 		io->scratch.data, io->scratch.len);
 }
 
-static void told_set(struct blx__io *io, raft_id id, raft_index commit)
+/* Its own, or a free one; NULL: there are more followers than are kept. */
+static struct blx__io_told *told_of(struct blx__io *io, raft_id id)
 {
 	size_t i;
 
 	for (i = 0; i < sizeof io->told / sizeof io->told[0]; i++) {
 		if (io->told[i].id == id || io->told[i].id == 0) {
 			io->told[i].id = id;
-			io->told[i].commit = commit;
-			return;
+			return &io->told[i];
 		}
+	}
+	return NULL;
+}
+
+static void told_set(struct blx__io *io, raft_id id, raft_index commit)
+{
+	struct blx__io_told *told = told_of(io, id);
+
+	if (told != NULL) {
+		told->commit = commit;
 	}
 }
 
-static raft_index told_get(const struct blx__io *io, raft_id id)
+static raft_index told_get(struct blx__io *io, raft_id id)
 {
-	size_t i;
+	const struct blx__io_told *told = told_of(io, id);
 
-	for (i = 0; i < sizeof io->told / sizeof io->told[0]; i++) {
-		if (io->told[i].id == id) {
-			return io->told[i].commit;
+	return told != NULL ? told->commit : 0;
+}
+
+/* libraft remembers of an offer where its log began when it asked for the snapshot, which may be
+ * another index than that of the snapshot that was sent. A refusal names the latter. */
+static void refusal_translate(struct blx__io *io, struct raft_message *message, raft_id from)
+{
+	struct raft_append_entries_result *result = &message->append_entries_result;
+	const struct raft *r = &io->node->raft;
+	const struct blx__io_told *told;
+	unsigned i;
+
+	if (message->type != RAFT_IO_APPEND_ENTRIES_RESULT || result->rejected == 0 ||
+		!blx__node_is_leader(io->node)) {
+		return;
+	}
+	told = told_of(io, from);
+	for (i = 0; told != NULL && i < r->configuration.n; i++) {
+		const struct raft_progress *progress = &r->leader_state.progress[i];
+
+		if (r->configuration.servers[i].id == from && progress->snapshot_index != 0 &&
+			result->rejected == told->offered) {
+			result->rejected = progress->snapshot_index;
 		}
 	}
-	return 0;
 }
 
 /* In pieces that a receiver takes one by one: each is an AppendEntries of its own. */
@@ -157,6 +186,13 @@ static int io_send(struct raft_io *raft_io, struct raft_io_send *req,
 
 	if (sent == NULL) {
 		return RAFT_NOMEM;
+	}
+	if (message->type == RAFT_IO_INSTALL_SNAPSHOT) {
+		struct blx__io_told *told = told_of(io, message->server_id);
+
+		if (told != NULL) {
+			told->offered = message->install_snapshot.last_index;
+		}
 	}
 	rv = message->type == RAFT_IO_APPEND_ENTRIES ? send_append_entries(io, message)
 						     : send_frame(io, message, 0, 0);
@@ -277,6 +313,7 @@ void blx__io_on_frame(struct blx__io *io, uint64_t from, const struct blx__frame
 		blx__io_install_begin(io, &message, from);
 		return;
 	}
+	refusal_translate(io, &message, from);
 	blx__io_deliver(io, &message, from);
 }
 

@@ -62,16 +62,19 @@ struct blx__io {
 	struct blx__list sent; /* struct sent: callbacks that are due */
 	struct blx__post sent_post;
 
-	/* Followers and the commit index they were last told. */
-	struct {
+	/* Followers, the commit index they were last told, and the last index of the snapshot
+	 * they were last offered. */
+	struct blx__io_told {
 		raft_id id;
 		raft_index commit;
+		raft_index offered;
 	} told[64];
 	struct blx__post notice_post;
 
 	struct blx__io_snapshot snapshot;
 	struct blx__image *given;   /* owned: pinned for the put that follows */
 	struct blx__image *fetched; /* owned: of the install that follows */
+	bool installing;            /* that install has begun: fetched stays what it is */
 	struct blx__install *install; /* owned; NULL: none under way */
 	raft_id refused_to;           /* who is to be told that a snapshot was not taken */
 	raft_index refused_index;

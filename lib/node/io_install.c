@@ -59,8 +59,10 @@ static void refuse_later(struct blx__io *io, raft_id to, raft_index index)
 		io->refused_to == blx__node_leader(io->node)) {
 		return; /* the leader is to hear it, not the one before */
 	}
+	/* The leader listens to what it offered last. */
+	io->refused_index = io->refused_to == to && io->refused_index > index ? io->refused_index
+									      : index;
 	io->refused_to = to;
-	io->refused_index = index;
 	(void)blx__timer_start_ms(io->node->env, &io->refuse_timer,
 		io->node->opts.election_timeout_ms / 2);
 }
@@ -98,7 +100,7 @@ static void install_end(struct blx__install *install)
 		blx__log(BLX__LOG_WARN, "node", "%s: fetching %s failed: %s",
 			io->node->identity.name, install->manifest.name, install->error.message);
 	}
-	refuse_later(io, install->from, install->manifest.index);
+	refuse_later(io, install->from, install->message.install_snapshot.last_index);
 	blx__wire_free(&install->message);
 	io->install = NULL;
 	install_free(install);
@@ -150,6 +152,12 @@ static void on_finished(struct blx__work *work)
 	raft_id from = install->from;
 
 	io->works--;
+	if (!given_up(install) && io->installing) {
+		/* The record of the one before is on its way to the disk, and what was fetched
+		 * for it is not restored yet. */
+		install->code = blx__error_set(&install->error, BLX_EBUSY,
+			"another one is being installed");
+	}
 	if (given_up(install)) {
 		install_end(install);
 		return;
@@ -337,7 +345,7 @@ void blx__io_install_begin(struct blx__io *io, struct raft_message *message, raf
 		blx__io_deliver(io, message, from); /* raft declines it by itself */
 		return;
 	}
-	if (io->install != NULL || io->node->closing || io->node->failed) {
+	if (io->install != NULL || io->installing || io->node->closing || io->node->failed) {
 		refuse_later(io, from, args->last_index); /* one at a time */
 		blx__wire_free(message);
 		return;

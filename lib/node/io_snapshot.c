@@ -83,11 +83,15 @@ static void put_end(struct put *put, int status)
 {
 	struct blx__io *io = put->io;
 	struct raft_io_snapshot_put *outer = put->outer;
+	bool installed = put->trailing == 0;
 
 	INVARIANT(io->works > 0);
 	io->works--;
 	put_free(put);
-	outer->cb(outer, status);
+	outer->cb(outer, status); /* raft restores what was installed */
+	if (installed) {
+		io->installing = false;
+	}
 	blx__node_poll(io->node);
 }
 
@@ -302,6 +306,7 @@ static int put_installed(struct put *put, const struct raft_snapshot *snapshot)
 		return BLX_ENOMEM;
 	}
 	io->works++;
+	io->installing = true;
 	put_record(put);
 	return 0;
 }

@@ -3,6 +3,7 @@
 #include "base/assert.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "node/heap.h"
 #include "node/impl.h"
 #include "snapshot/dir.h"
 
@@ -253,6 +254,7 @@ int blx__node_open(const struct blx__node_opts *opts, struct blx__node **ret_nod
 	if (node == NULL) {
 		return blx__error_set(error, BLX_ENOMEM, "open %s: out of memory", opts->data_dir);
 	}
+	blx__raft_heap_set();
 	node_init(node, opts);
 	rv = node_open(node, error);
 	if (rv != 0) {

@@ -19,6 +19,9 @@
 
 #define ZEROS_SIZE   ((size_t)1 << 20)
 
+/* What a buffer must be aligned to where the page cache is passed by. */
+#define DIRECT_ALIGN ((size_t)4096)
+
 struct posix_file {
 	struct blx__file file;
 	int fd;
@@ -150,19 +153,26 @@ static int posix_read(struct blx__file *file, void *data, size_t len, uint64_t o
 
 static int posix_sync(struct blx__file *file, blx_error *error)
 {
-	return fdatasync(fd_of(file)) == 0 ? 0 : fail(error, "sync", file->path, errno);
+	int rv;
+
+	do {
+		rv = fdatasync(fd_of(file));
+	} while (rv != 0 && errno == EINTR);
+	return rv == 0 ? 0 : fail(error, "sync", file->path, errno);
 }
 
 static int write_zeros(
 	struct blx__file *file, uint64_t from, uint64_t to, blx_error *error)
 {
-	BLX__CLEANUP_FREE void *zeros = blx__calloc(1, ZEROS_SIZE);
+	BLX__CLEANUP_FREE uint8_t *memory = blx__calloc(1, ZEROS_SIZE + DIRECT_ALIGN);
+	const uint8_t *zeros;
 	int rv = 0;
 
-	if (zeros == NULL) {
+	if (memory == NULL) {
 		return blx__error_set(
 			error, BLX_ENOMEM, "allocate %s: out of memory", file->path);
 	}
+	zeros = memory + DIRECT_ALIGN - (uintptr_t)memory % DIRECT_ALIGN;
 	while (rv == 0 && from < to) {
 		size_t len = to - from < ZEROS_SIZE ? (size_t)(to - from) : ZEROS_SIZE;
 
@@ -180,7 +190,7 @@ static int posix_allocate(struct blx__file *file, uint64_t size, blx_error *erro
 		if (errno == EINTR) {
 			continue;
 		}
-		if (errno != EOPNOTSUPP) {
+		if (errno != EOPNOTSUPP && errno != ENOSYS) {
 			return fail(error, "allocate", file->path, errno);
 		}
 		if (fstat(fd_of(file), &info) != 0) {
@@ -193,9 +203,12 @@ static int posix_allocate(struct blx__file *file, uint64_t size, blx_error *erro
 
 static int posix_truncate(struct blx__file *file, uint64_t size, blx_error *error)
 {
-	return ftruncate(fd_of(file), (off_t)size) == 0
-		       ? 0
-		       : fail(error, "truncate", file->path, errno);
+	int rv;
+
+	do {
+		rv = ftruncate(fd_of(file), (off_t)size);
+	} while (rv != 0 && errno == EINTR);
+	return rv == 0 ? 0 : fail(error, "truncate", file->path, errno);
 }
 
 static int posix_size(struct blx__file *file, uint64_t *ret_size, blx_error *error)

@@ -381,6 +381,13 @@ static void run_begin(struct blx__uv *uv)
 	uv->looked_idle_ns = uv_metrics_idle_time(&uv->loop);
 }
 
+/* What ran since the loop last went to wait was not measured yet. */
+static void run_end(struct blx__uv *uv)
+{
+	busy_measure(uv);
+	atomic_store(&uv->running, 0);
+}
+
 void blx__uv_env_run(struct blx__env *env)
 {
 	struct blx__uv *uv = blx__uv_of(env);
@@ -390,7 +397,7 @@ void blx__uv_env_run(struct blx__env *env)
 		(void)uv_run(&uv->loop, UV_RUN_DEFAULT);
 	}
 	atomic_store(&uv->stop, false);
-	atomic_store(&uv->running, 0);
+	run_end(uv);
 }
 
 void blx__uv_env_stop(struct blx__env *env)
@@ -426,7 +433,7 @@ void blx__uv_env_process(struct blx__env *env)
 	do {
 		(void)uv_run(&uv->loop, UV_RUN_NOWAIT);
 	} while (has_due(uv) && ++rounds < PROCESS_ROUNDS);
-	atomic_store(&uv->running, 0);
+	run_end(uv);
 }
 
 uint64_t blx__uv_env_busy_max_ns(struct blx__env *env, bool reset)

@@ -2,7 +2,8 @@
 /*
  * The env of production: a libuv loop, its clock, two worker threads, the
  * files of the host and TCP and unix streams. It blocks SIGPIPE from nobody,
- * installs no handler, and leaves no thread behind. The loop runs on one
+ * installs no handler, and leaves no thread behind but libuv's own, which look
+ * up names, take no signal and end with the process. The loop runs on one
  * thread, which may be any: the first to call run or process.
  */
 #ifndef BLX_SYS_UV_ENV_H

@@ -5,9 +5,11 @@
 #include "base/mem.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -43,6 +45,7 @@ static void stream_gone(struct blx__stream *stream)
 	if (stream->fd >= 0) {
 		(void)close(stream->fd);
 	}
+	uv_freeaddrinfo(stream->found);
 	uv->streams--;
 	if (stream->cbs != NULL && stream->cbs->on_close != NULL) {
 		stream->cbs->on_close(stream, stream->status, stream->text, stream->data);
@@ -214,6 +217,8 @@ static bool in_read(struct blx__stream *stream)
 	return true;
 }
 
+static void connect_next(struct blx__stream *stream, int errnum);
+
 static void on_connected(struct blx__stream *stream)
 {
 	int errnum = 0;
@@ -221,7 +226,7 @@ static void on_connected(struct blx__stream *stream)
 
 	(void)getsockopt(stream->fd, SOL_SOCKET, SO_ERROR, &errnum, &len);
 	if (errnum != 0) {
-		stream_fail(stream, "connect", errnum);
+		connect_next(stream, errnum);
 		return;
 	}
 	stream->state = STREAM_OPEN;
@@ -323,33 +328,66 @@ void blx__uv_accept(
 	watch(stream);
 }
 
-/* A failure before the caller has the stream is told by on_close all the same. */
-static void connect_begin(
+/* In the place of the socket of an attempt that failed, if there was one: it takes the
+ * number over, by which libuv knows what it watches. 0 or an errno. */
+static int socket_make(struct blx__stream *stream, int family)
+{
+	int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int errnum = 0;
+
+	if (fd < 0) {
+		return errno;
+	}
+	if (stream->fd < 0) {
+		stream->fd = fd;
+		return 0;
+	}
+	if (stream->has_poll) {
+		(void)uv_poll_stop(&stream->poll);
+	}
+	if (dup3(fd, stream->fd, O_CLOEXEC) < 0) {
+		errnum = errno;
+	}
+	(void)close(fd);
+	return errnum;
+}
+
+/* 0: it is under way. Else an errno. */
+static int connect_try(
 	struct blx__stream *stream, const struct sockaddr *address, socklen_t len)
 {
-	int rv;
+	int rv = socket_make(stream, address->sa_family);
 
-	stream->fd =
-		socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (stream->fd < 0) {
-		stream_fail(stream, "connect", errno);
-		return;
+	if (rv != 0) {
+		return rv;
 	}
 	if (address->sa_family != AF_UNIX) {
 		blx__uv_socket_tune(stream->fd);
 	}
-	rv = connect(stream->fd, address, len);
-	if (rv != 0 && errno != EINPROGRESS) {
-		stream_fail(stream, "connect", errno);
-		return;
+	if (connect(stream->fd, address, len) != 0 && errno != EINPROGRESS) {
+		return errno;
 	}
 	stream->state = STREAM_CONNECTING;
-	rv = poll_init(stream);
-	if (rv != 0) {
-		stream_fail(stream, "watch", -rv);
-		return;
+	if (!stream->has_poll) {
+		rv = poll_init(stream);
 	}
 	watch(stream);
+	return -rv;
+}
+
+/* What a name stands for is tried one after the other, as a host that has addresses of
+ * two kinds may listen at those of one. The last one's failure is told. */
+static void connect_next(struct blx__stream *stream, int errnum)
+{
+	while (errnum != 0 && stream->found_next != NULL) {
+		const struct addrinfo *found = stream->found_next;
+
+		stream->found_next = found->ai_next;
+		errnum = connect_try(stream, found->ai_addr, found->ai_addrlen);
+	}
+	if (errnum != 0) {
+		stream_fail(stream, "connect", errnum);
+	}
 }
 
 static void on_looked_up(uv_getaddrinfo_t *lookup, int status, struct addrinfo *found)
@@ -368,18 +406,25 @@ static void on_looked_up(uv_getaddrinfo_t *lookup, int status, struct addrinfo *
 		stream_end(stream, BLX_ECONNECT);
 		return;
 	}
-	connect_begin(stream, found->ai_addr, found->ai_addrlen);
-	uv_freeaddrinfo(found);
+	stream->found = found;
+	stream->found_next = found;
+	connect_next(stream, EADDRNOTAVAIL);
 }
 
 static void look_up(struct blx__stream *stream)
 {
 	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_family = AF_UNSPEC};
+	sigset_t all;
+	sigset_t before;
 	int rv;
 
 	stream->lookup.data = stream;
+	/* The first one starts threads of libuv's: no signal of the host's is for them. */
+	(void)sigfillset(&all);
+	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
 	rv = uv_getaddrinfo(&stream->uv->loop, &stream->lookup, on_looked_up,
 		stream->address.host, stream->address.port, &hints);
+	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (rv != 0) {
 		stream_fail(stream, "look up", -rv);
 		return;
@@ -408,11 +453,15 @@ int blx__uv_connect(struct blx__net *net, const char *address,
 	stream->address = parsed;
 	(void)snprintf(stream->peer, sizeof stream->peer, "%s", address);
 	*ret_stream = stream;
-	if (parsed.len > 0) {
-		connect_begin(stream, (const struct sockaddr *)&stream->address.storage,
-			parsed.len);
-	} else {
+	if (parsed.len == 0) {
 		look_up(stream);
+		return 0;
+	}
+	rv = connect_try(
+		stream, (const struct sockaddr *)&stream->address.storage, parsed.len);
+	if (rv != 0) {
+		/* Told by on_close, as what takes longer to fail is. */
+		stream_fail(stream, "connect", rv);
 	}
 	return 0;
 }

@@ -8,7 +8,8 @@
  *	RESOLVING -> CONNECTING -> OPEN -> CLOSED
  *	             accepted ------^
  *
- * RESOLVING: a name is looked up. CONNECTING: the system connects. OPEN:
+ * RESOLVING: a name is looked up. CONNECTING: the system connects, to each address of
+ * a name until one answers. OPEN:
  * callbacks of reading and writing come. CLOSED: on_close comes next and is last.
  */
 #ifndef BLX_SYS_UV_STREAM_H
@@ -41,6 +42,8 @@ struct blx__stream {
 	struct blx__post gone_post; /* CLOSED without a handle of libuv's */
 	uv_getaddrinfo_t lookup;
 	bool looking_up;
+	struct addrinfo *found;      /* owned, libc's; NULL: not a name */
+	struct addrinfo *found_next; /* borrowed from found: not tried yet */
 	struct blx__address address;
 	char peer[BLX__ADDRESS_TEXT_SIZE]; /* as it was given */
 	int status;                        /* for on_close */

@@ -41,7 +41,7 @@ bool sim_cluster_create(struct sim_cluster *cluster, struct sim_world *world,
 		if (!sim_member_found(&cluster->members[i], plan->members)) {
 			return false;
 		}
-		cluster->members[i].env.disk.lying = sim_mutations.which == SIM_MUTATE_EARLY_ACK;
+		cluster->members[i].env.disk.lying = sim_mutations.which == SIM_MUTATE_LYING_DISK;
 		if (!sim_member_start(&cluster->members[i])) {
 			return false;
 		}

@@ -203,6 +203,9 @@ static void run_batch(struct wanted *wanted, uint64_t first, uint64_t last)
 static bool run_file(struct wanted *wanted)
 {
 	FILE *file = fopen(wanted->seeds_file, "r");
+	static uint64_t seeds[4096];
+	size_t count = 0;
+	size_t i;
 	char line[512];
 
 	if (file == NULL) {
@@ -213,11 +216,15 @@ static bool run_file(struct wanted *wanted)
 		char *end;
 		uint64_t seed = strtoull(line, &end, 10);
 
-		if (end != line) {
-			run_batch(wanted, seed, seed);
+		if (end != line && count < sizeof seeds / sizeof seeds[0]) {
+			seeds[count++] = seed;
 		}
 	}
+	/* Before any child: one that ends would set the file back. */
 	(void)fclose(file);
+	for (i = 0; i < count; i++) {
+		run_batch(wanted, seeds[i], seeds[i]);
+	}
 	return true;
 }
 
@@ -256,7 +263,8 @@ static const char usage[] =
 	"  --steps M        events with faults at most\n"
 	"  --twice          run each seed twice and compare\n"
 	"  --mutate NAME    plant a fault, and succeed when a checker finds it: stale-read\n"
-	"                   early-ack apply-twice forget-vote skip-entry cure:0 to cure:20\n"
+	"                   early-ack lying-disk apply-twice forget-vote skip-entry\n"
+	"                   cure:0 to cure:20\n"
 	"  --no-shrink      report failures as they are\n"
 	"  --failures N     stop after so many (1000)\n"
 	"  --update         write what a story tells into its file\n";

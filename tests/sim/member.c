@@ -345,3 +345,11 @@ void sim_member_stop(struct sim_member *member)
 	blx__node_shut(member->node, STOP_MS, on_stopped, member);
 	sim_env_leave(&member->env);
 }
+
+int64_t sim_member_time_ms(struct sim_member *member)
+{
+	int64_t wall = blx__wall_ms(&member->env.env);
+	int64_t cluster = blx__machine_time_ms(blx__node_machine(member->node));
+
+	return wall > cluster ? wall : cluster;
+}

@@ -59,6 +59,9 @@ void sim_member_start_after(struct sim_member *member, uint64_t delay_ns);
 void sim_member_end(struct sim_member *member, enum sim_end how);
 void sim_member_stop(struct sim_member *member);
 
+/* What a client here takes for the time when it opens a session. */
+int64_t sim_member_time_ms(struct sim_member *member);
+
 /* Its process is there, and not on its way out. */
 static inline bool sim_member_is_up(const struct sim_member *member)
 {

@@ -2,6 +2,7 @@
 #include "mutate.h"
 
 #include "base/crc32c.h"
+#include "base/mem.h"
 #include "checks.h"
 #include "env.h"
 #include "machine/callers.h"
@@ -21,8 +22,8 @@ struct sim_mutations sim_mutations;
 static struct sim_checks *taps;
 static unsigned taps_trailing;
 
-static const char *const names[] = { "none", "stale-read", "early-ack", "apply-twice",
-	"forget-vote", "skip-entry" };
+static const char *const names[] = { "none", "stale-read", "early-ack", "lying-disk",
+	"apply-twice", "forget-vote", "skip-entry" };
 
 bool sim_mutations_parse(const char *text)
 {
@@ -180,6 +181,71 @@ int __wrap_blx__callers_record(struct blx__callers *callers, uint32_t slot, uint
 		return 0;
 	}
 	return __real_blx__callers_record(callers, slot, seq, reply);
+}
+
+void __real_blx__wal_append(struct blx__wal *wal, struct blx__wal_req *req, unsigned group,
+	const struct blx__wal_entry *entries, size_t n);
+void __wrap_blx__wal_append(struct blx__wal *wal, struct blx__wal_req *req, unsigned group,
+	const struct blx__wal_entry *entries, size_t n);
+
+/* An append that is told to be over at once, and goes on. */
+struct early {
+	struct blx__wal_req req;
+	struct blx__post post;
+	struct blx__wal_req *outer;
+	struct blx__wal_entry *entries;
+	size_t count;
+};
+
+static void early_free(struct blx__wal_req *req, int status)
+{
+	struct early *early = req->data;
+	size_t i;
+
+	for (i = 0; i < early->count; i++) {
+		blx__free((void *)early->entries[i].data);
+	}
+	blx__free(early->entries);
+	early->entries = NULL;
+	if (early->outer == NULL) {
+		blx__free(early);
+	}
+}
+
+static void early_tell(struct blx__post *post)
+{
+	struct early *early = post->data;
+	struct blx__wal_req *outer = early->outer;
+
+	early->outer = NULL;
+	if (early->entries == NULL) {
+		blx__free(early);
+	}
+	outer->cb(outer, 0);
+}
+
+void __wrap_blx__wal_append(struct blx__wal *wal, struct blx__wal_req *req, unsigned group,
+	const struct blx__wal_entry *entries, size_t n)
+{
+	struct early *early;
+	size_t i;
+
+	if (sim_mutations.which != SIM_MUTATE_EARLY_ACK) {
+		__real_blx__wal_append(wal, req, group, entries, n);
+		return;
+	}
+	early = blx__calloc(1, sizeof *early);
+	early->outer = req;
+	early->count = n;
+	early->entries = blx__memdup(entries, n * sizeof entries[0]);
+	for (i = 0; i < n; i++) {
+		early->entries[i].data = blx__memdup(entries[i].data, entries[i].len);
+	}
+	early->req.cb = early_free;
+	early->req.data = early;
+	blx__post_init(&early->post, early_tell, early);
+	blx__env_post(&sim_env_current()->env, &early->post);
+	__real_blx__wal_append(wal, &early->req, group, early->entries, n);
 }
 
 void __real_blx__wal_set_hard_state(struct blx__wal *wal, struct blx__wal_req *req,

@@ -103,7 +103,6 @@ static void plan_faults(struct sim_plan *plan, struct blx__rng *rng)
 			plan->faults |= 1u << i;
 		}
 	}
-	plan->faults &= ~(unsigned)SIM_FAULT_GHOST; /* not yet survived: by hand only */
 	plan->fault_ns = sim_spread(rng, 100 * SIM_MS, 1600 * SIM_MS);
 	plan->leader_bias = (unsigned)sim_between(rng, 200, 900);
 	plan->chaos_ns = sim_between(rng, 4, 9) * SIM_S;

@@ -71,10 +71,10 @@ static void try_again(struct sim_client *client)
 	client_next(client, sim_between(&client->rng, 1, 100) * SIM_MS);
 }
 
-static void session_open(struct sim_client *client, const struct sim_member *member)
+static void session_open(struct sim_client *client, struct sim_member *member)
 {
 	client->session = blx__rng_u64(&client->rng) | 1;
-	client->born_ms = blx__machine_time_ms(blx__node_machine(member->node));
+	client->born_ms = sim_member_time_ms(member);
 	client->seq = 0;
 	client->acked = 0;
 }

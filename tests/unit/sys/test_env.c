@@ -274,6 +274,55 @@ Test(posts, from_other_threads_all_run, .init = begin, .fini = end, .timeout = 6
 	}
 }
 
+enum { MANY = 100000 };
+
+struct counted {
+	struct blx__post post;
+	unsigned number;
+};
+
+static struct counted many[MANY];
+static unsigned many_ran;
+static bool many_in_order;
+
+static void on_counted(struct blx__post *post)
+{
+	struct counted *counted = (struct counted *)post;
+
+	many_in_order = many_in_order && counted->number == many_ran;
+	if (++many_ran == MANY) {
+		blx__uv_env_stop(env);
+	}
+}
+
+static void on_post_many(struct blx__timer *timer)
+{
+	unsigned i;
+
+	(void)timer;
+	for (i = 0; i < MANY; i++) {
+		blx__env_post(env, &many[i].post);
+	}
+	cr_assert_eq(many_ran, 0, "not inside the call");
+}
+
+Test(posts, a_great_many_of_one_callback_run_in_order, .init = begin, .fini = end)
+{
+	unsigned i;
+
+	many_ran = 0;
+	many_in_order = true;
+	for (i = 0; i < MANY; i++) {
+		blx__post_init(&many[i].post, on_counted, NULL);
+		many[i].number = i;
+	}
+	blx__timer_init(&again, on_post_many, NULL);
+	cr_assert_eq(blx__timer_start_ms(env, &again, 0), 0);
+	blx__uv_env_run(env);
+	cr_assert_eq(many_ran, MANY);
+	cr_assert(many_in_order);
+}
+
 /* ---- works --------------------------------------------------------------------------
  */
 
@@ -335,6 +384,42 @@ Test(works, of_a_queue_run_one_after_the_other_and_are_done_on_the_loop, .init =
 	cr_assert(sigismember(&works[0].blocked, SIGTERM) &&
 			  sigismember(&works[0].blocked, SIGUSR1),
 		"signals are for the host's threads");
+}
+
+struct named {
+	struct blx__work work;
+	char name[16];
+};
+
+static void name_run(struct blx__work *work)
+{
+	(void)pthread_getname_np(
+		pthread_self(), ((struct named *)work)->name, sizeof(((struct named *)0)->name));
+}
+
+Test(works, are_run_by_threads_that_can_be_told_in_a_list, .init = begin, .fini = end)
+{
+	struct named first = {.work = {.run = no_run, .done = on_endless_work_done}};
+	struct named named[BLX__QUEUE_COUNT];
+	int i;
+
+	order[0] = '\0';
+	for (i = 0; i < BLX__QUEUE_COUNT; i++) {
+		/* The first work may begin before its thread has its name. */
+		blx__env_submit(env, i, &first.work);
+		while (order[0] == '\0') {
+			blx__uv_env_process(env);
+		}
+		named[i] = (struct named){
+			.work = {.run = name_run, .done = on_endless_work_done}};
+		blx__env_submit(env, i, &named[i].work);
+		while (order[1] == '\0') {
+			blx__uv_env_process(env);
+		}
+		order[0] = order[1] = '\0';
+	}
+	cr_assert_str_eq(named[BLX__QUEUE_DISK].name, "blixard-disk");
+	cr_assert_str_eq(named[BLX__QUEUE_WORK].name, "blixard-work");
 }
 
 static atomic_bool let_go;
@@ -498,4 +583,40 @@ Test(env, the_longest_time_without_waiting_is_measured, .init = begin, .fini = e
 	cr_assert_geq(blx__uv_env_busy_max_ns(env, false), SPIN_NS);
 	cr_assert_geq(blx__uv_env_busy_max_ns(env, true), SPIN_NS);
 	cr_assert_eq(blx__uv_env_busy_max_ns(env, false), 0);
+}
+
+static void on_busy_done(struct blx__work *work)
+{
+	uint64_t until = blx__mono_ns(env) + SPIN_NS;
+
+	(void)work;
+	while (blx__mono_ns(env) < until) {
+	}
+	is_over = true;
+}
+
+/* Works are done while the loop looks at what is ready, which is the last it does there. */
+Test(host, the_longest_time_is_measured_in_its_loop, .init = begin, .fini = end)
+{
+	struct blx__work work = {.run = no_run, .done = on_busy_done};
+
+	is_over = false;
+	blx__uv_env_process(env);
+	(void)blx__uv_env_busy_max_ns(env, true);
+	blx__env_submit(env, BLX__QUEUE_DISK, &work);
+	host_until_over();
+	cr_assert_geq(blx__uv_env_busy_max_ns(env, false), SPIN_NS);
+}
+
+Test(host, waiting_in_its_loop_is_not_taken_for_work, .init = begin, .fini = end)
+{
+	struct blx__timer last;
+
+	is_over = false;
+	blx__post_init(&posts[0], on_over, NULL);
+	blx__timer_init(&last, on_chain_timer, NULL);
+	order[0] = '\0';
+	cr_assert_eq(blx__timer_start_ms(env, &last, 300), 0);
+	host_until_over();
+	cr_assert_lt(blx__uv_env_busy_max_ns(env, false), 290 * UINT64_C(1000000));
 }
