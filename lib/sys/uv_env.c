@@ -133,8 +133,8 @@ static bool has_due(struct blx__uv *uv)
 	return due;
 }
 
-/* Some rounds: what one callback posts for later mostly comes of it within three, and each that
- * is left costs a look at the sockets. */
+/* Some rounds: what one callback posts for later mostly comes of it within three, and
+ * each that is left costs a look at the sockets. */
 static void posts_settle(struct blx__uv *uv)
 {
 	unsigned rounds;

@@ -419,7 +419,8 @@ static void look_up(struct blx__stream *stream)
 	int rv;
 
 	stream->lookup.data = stream;
-	/* The first one starts threads of libuv's: no signal of the host's is for them. */
+	/* The first one starts threads of libuv's: no signal of the host's is for them.
+	 */
 	(void)sigfillset(&all);
 	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
 	rv = uv_getaddrinfo(&stream->uv->loop, &stream->lookup, on_looked_up,

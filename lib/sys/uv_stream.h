@@ -8,9 +8,9 @@
  *	RESOLVING -> CONNECTING -> OPEN -> CLOSED
  *	             accepted ------^
  *
- * RESOLVING: a name is looked up. CONNECTING: the system connects, to each address of
- * a name until one answers. OPEN:
- * callbacks of reading and writing come. CLOSED: on_close comes next and is last.
+ * RESOLVING: a name is looked up. CONNECTING: the system connects, to one address
+ * of a name after the other until one answers. OPEN: callbacks of reading and
+ * writing come. CLOSED: on_close comes next and is last.
  */
 #ifndef BLX_SYS_UV_STREAM_H
 #define BLX_SYS_UV_STREAM_H

@@ -39,7 +39,7 @@ static const char *op_name(uint8_t op)
 
 void sim_admin_init(struct sim_admin *admin, struct sim_cluster *cluster)
 {
-	*admin = (struct sim_admin){ .cluster = cluster };
+	*admin = (struct sim_admin){.cluster = cluster};
 }
 
 static void call_end(struct sim_admin *admin)
@@ -125,11 +125,13 @@ static void on_done(struct blx__request *request, const struct blx__response *re
 		sim_tell(world, call->target->name, "is %s", op_name(request->op));
 	} else {
 		call->admin->refused++;
-		sim_tell(world, call->target->name, "is not %s: %.*s%s", op_name(request->op),
-			(int)response->message_len, response->message,
+		sim_tell(world, call->target->name, "is not %s: %.*s%s",
+			op_name(request->op), (int)response->message_len,
+			response->message,
 			response->outcome == BLX_UNKNOWN ? " (or may be yet)" : "");
 	}
-	if (response->code == 0 && request->op == BLX__OP_JOIN && !parse_join(call, response)) {
+	if (response->code == 0 && request->op == BLX__OP_JOIN &&
+		!parse_join(call, response)) {
 		sim_fail(world, "the answer to a join is malformed");
 	}
 	sim_event_after(world, &call->after, SIM_US);

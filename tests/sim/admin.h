@@ -15,8 +15,8 @@ struct sim_admin_call;
 struct sim_admin {
 	struct sim_cluster *cluster; /* borrowed */
 	struct sim_admin_call *call; /* owned; NULL: none under way */
-	int code;          /* what the last one came to */
-	uint64_t done;     /* counters */
+	int code;                    /* what the last one came to */
+	uint64_t done;               /* counters */
 	uint64_t refused;
 };
 

@@ -29,21 +29,23 @@ static void op_add(struct sim_client *client, unsigned key, const struct sim_op 
 	full.client = client->number;
 	full.call_ns = client->wish->call_ns;
 	/* What comes at the moment of the call comes after it. */
-	full.return_ns = op->result == SIM_UNKNOWN ? UINT64_MAX : world_of(client)->now_ns + 1;
+	full.return_ns =
+		op->result == SIM_UNKNOWN ? UINT64_MAX : world_of(client)->now_ns + 1;
 	sim_history_add(&client->workload->histories[key], &full);
 }
 
-static void change_add(struct sim_client *client, unsigned key, uint64_t revision,
-	uint32_t value)
+static void change_add(
+	struct sim_client *client, unsigned key, uint64_t revision, uint32_t value)
 {
 	struct sim_changes *changes = &client->workload->changes[key];
 
 	if (changes->count == changes->cap) {
 		changes->cap = changes->cap * 2 + 64;
-		changes->list = sim_resize(changes->list, changes->cap * sizeof changes->list[0]);
+		changes->list =
+			sim_resize(changes->list, changes->cap * sizeof changes->list[0]);
 	}
 	changes->list[changes->count++] =
-		(struct sim_change){ .revision = revision, .value = value };
+		(struct sim_change){.revision = revision, .value = value};
 }
 
 static void look_add(struct sim_client *client, const struct sim_look *look)
@@ -52,21 +54,22 @@ static void look_add(struct sim_client *client, const struct sim_look *look)
 
 	if (workload->looks_count == workload->looks_cap) {
 		workload->looks_cap = workload->looks_cap * 2 + 256;
-		workload->looks = sim_resize(workload->looks,
-			workload->looks_cap * sizeof workload->looks[0]);
+		workload->looks = sim_resize(
+			workload->looks, workload->looks_cap * sizeof workload->looks[0]);
 	}
 	workload->looks[workload->looks_count++] = *look;
 	client->seen[look->key] =
-		(struct sim_seen){ .value = look->value, .revision = look->modified };
+		(struct sim_seen){.value = look->value, .revision = look->modified};
 }
 
 /* A replica never shows older things than it did. */
-static void revision_read(struct sim_client *client, struct sim_member *member,
-	uint64_t revision)
+static void revision_read(
+	struct sim_client *client, struct sim_member *member, uint64_t revision)
 {
 	if (revision < member->revision_read) {
 		sim_fail(world_of(client),
-			"no way back: %s answers a read at revision %llu, and did at %llu before",
+			"no way back: %s answers a read at revision %llu, and did at "
+			"%llu before",
 			member->name, (ull)revision, (ull)member->revision_read);
 	}
 	member->revision_read = revision;
@@ -76,7 +79,7 @@ static void revision_read(struct sim_client *client, struct sim_member *member,
 
 static struct sim_op op_of(const struct sim_wish *wish, enum sim_result result)
 {
-	struct sim_op op = { .result = result, .value = wish->value };
+	struct sim_op op = {.result = result, .value = wish->value};
 
 	switch (wish->kind) {
 	case SIM_WISH_PUT:
@@ -114,14 +117,14 @@ static void write_ok(struct sim_client *client, const struct blx__response *resp
 	struct sim_op op = op_of(wish, SIM_OK);
 
 	if (!parse_existed(response, &op.existed)) {
-		sim_fail(world_of(client), "client %u: the answer to a write is malformed",
-			client->number);
+		sim_fail(world_of(client),
+			"client %u: the answer to a write is malformed", client->number);
 		return;
 	}
 	op_add(client, wish->key, &op);
 	if (wish->kind == SIM_WISH_TXN) {
 		op_add(client, wish->other,
-			&(struct sim_op){ .kind = SIM_PUT, .value = wish->other_value });
+			&(struct sim_op){.kind = SIM_PUT, .value = wish->other_value});
 		change_add(client, wish->other, response->revision, wish->other_value);
 	}
 	if (op.kind != SIM_DELETE || op.existed) {
@@ -130,7 +133,7 @@ static void write_ok(struct sim_client *client, const struct blx__response *resp
 			client->session, client->seq, response->revision);
 	}
 	client->seen[wish->key] =
-		(struct sim_seen){ .value = op.value, .revision = response->revision };
+		(struct sim_seen){.value = op.value, .revision = response->revision};
 	if (op.kind == SIM_DELETE) {
 		client->seen[wish->key].revision = 0;
 	}
@@ -149,16 +152,16 @@ static bool take_write(struct sim_client *client, const struct blx__response *re
 		return false;
 	}
 	if (op_of(wish, SIM_OK).kind != SIM_CAS) {
-		sim_fail(world_of(client), "client %u: a conflict, and there was no guard",
-			client->number);
+		sim_fail(world_of(client),
+			"client %u: a conflict, and there was no guard", client->number);
 	}
 	op_add(client, wish->key,
-		&(struct sim_op){ .kind = SIM_CAS,
+		&(struct sim_op){.kind = SIM_CAS,
 			.result = SIM_CONFLICT,
 			.value = wish->value,
-			.expected = wish->expected });
-	sim_checks_denied(&client->workload->cluster->checks, client->number, client->session,
-		client->seq);
+			.expected = wish->expected});
+	sim_checks_denied(&client->workload->cluster->checks, client->number,
+		client->session, client->seq);
 	client->workload->conflicts++;
 	return true;
 }
@@ -176,12 +179,12 @@ void sim_answers_none(struct sim_client *client, bool maybe)
 	op_add(client, wish->key, &op);
 	client->workload->changes[wish->key].unknown = true;
 	if (wish->kind == SIM_WISH_TXN) {
-		/* Done or not, it follows the first key: a CAS that nobody knows of. It is put
-		 * as one that may have been done at any time. */
+		/* Done or not, it follows the first key: a CAS that nobody knows of. It
+		 * is put as one that may have been done at any time. */
 		op_add(client, wish->other,
-			&(struct sim_op){ .kind = SIM_PUT,
+			&(struct sim_op){.kind = SIM_PUT,
 				.result = SIM_UNKNOWN,
-				.value = wish->other_value });
+				.value = wish->other_value});
 		client->workload->changes[wish->other].unknown = true;
 	}
 	client->workload->unknowns++;
@@ -194,7 +197,7 @@ static void key_read(struct sim_client *client, const struct sim_look *look)
 	look_add(client, look);
 	if (sim_wish_is_consistent(client->wish)) {
 		op_add(client, look->key,
-			&(struct sim_op){ .kind = SIM_GET, .value = look->value });
+			&(struct sim_op){.kind = SIM_GET, .value = look->value});
 	}
 }
 
@@ -203,8 +206,8 @@ static uint32_t value_read(struct sim_client *client, const uint8_t *bytes, size
 	uint32_t value = sim_value_parse(bytes, len);
 
 	if (value == 0) {
-		sim_fail(world_of(client), "client %u: a value was read that nobody wrote",
-			client->number);
+		sim_fail(world_of(client),
+			"client %u: a value was read that nobody wrote", client->number);
 	}
 	return value;
 }
@@ -212,7 +215,7 @@ static uint32_t value_read(struct sim_client *client, const uint8_t *bytes, size
 static bool take_get(struct sim_client *client, struct sim_member *member,
 	const struct blx__response *response)
 {
-	struct sim_look look = { .key = client->wish->key };
+	struct sim_look look = {.key = client->wish->key};
 	struct blx__got got;
 
 	if (response->code != 0 && response->code != BLX_ENOENT) {
@@ -237,7 +240,7 @@ static bool take_get(struct sim_client *client, struct sim_member *member,
 static void list_entries(struct sim_client *client, struct blx__reader *reader,
 	const struct blx__list_head *head)
 {
-	struct sim_look looks[SIM_KEYS_MAX] = { 0 };
+	struct sim_look looks[SIM_KEYS_MAX] = {0};
 	unsigned key;
 	uint32_t i;
 
@@ -246,12 +249,14 @@ static void list_entries(struct sim_client *client, struct blx__reader *reader,
 		int number;
 
 		if (blx__list_entry_get(reader, &entry) != 0) {
-			sim_fail(world_of(client), "client %u: a list is malformed", client->number);
+			sim_fail(world_of(client), "client %u: a list is malformed",
+				client->number);
 			return;
 		}
 		number = entry.has_value ? sim_key_parse(entry.name, entry.name_len) : -1;
 		if (number >= 0 && number < SIM_KEYS_MAX) {
-			looks[number].value = value_read(client, entry.value, entry.value_len);
+			looks[number].value =
+				value_read(client, entry.value, entry.value_len);
 			looks[number].modified = entry.mod_revision;
 		}
 	}
@@ -275,7 +280,8 @@ static bool take_list(struct sim_client *client, struct sim_member *member,
 		return false;
 	}
 	if (blx__list_head_get(&reader, &head) != 0) {
-		sim_fail(world_of(client), "client %u: a list is malformed", client->number);
+		sim_fail(world_of(client), "client %u: a list is malformed",
+			client->number);
 		return true;
 	}
 	revision_read(client, member, head.revision);
@@ -310,7 +316,8 @@ static int change_compare(const void *a, const void *b)
 }
 
 /* The last change at or before the revision; NULL: none that is known. */
-static const struct sim_change *change_at(const struct sim_changes *changes, uint64_t revision)
+static const struct sim_change *change_at(
+	const struct sim_changes *changes, uint64_t revision)
 {
 	size_t low = 0;
 	size_t high = changes->count;
@@ -338,10 +345,11 @@ static void check_look(struct sim_workload *workload, const struct sim_look *loo
 	}
 	if (look->value == 0 ? change->value != 0 && !changes->unknown
 			     : change->revision > look->modified ||
-				    (change->revision == look->modified &&
-					    change->value != look->value)) {
+				       (change->revision == look->modified &&
+					       change->value != look->value)) {
 		sim_fail(workload->cluster->world,
-			"a moment: at revision %llu key %u was read as value %u of revision %llu; it "
+			"a moment: at revision %llu key %u was read as value %u of "
+			"revision %llu; it "
 			"was set to %u at revision %llu",
 			(ull)look->revision, look->key, look->value, (ull)look->modified,
 			change->value, (ull)change->revision);
@@ -376,7 +384,8 @@ static void check_history(struct sim_workload *workload, unsigned key)
 		tell_history(workload, key);
 		sim_op_format(&history->ops[stuck], text, sizeof text);
 		sim_fail(workload->cluster->world,
-			"linearizable: no order explains the answers on key %u; none gets past: %s",
+			"linearizable: no order explains the answers on key %u; none "
+			"gets past: %s",
 			key, text);
 		break;
 	}

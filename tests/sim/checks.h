@@ -16,11 +16,11 @@
 
 /* What some member, ever, applied at an index. */
 struct sim_applied {
-	uint64_t term; /* 0: nobody yet */
+	uint64_t term;   /* 0: nobody yet */
 	uint64_t digest; /* of its bytes */
 	uint64_t state;  /* hash of the state behind it; 0: not known */
 	uint64_t revision;
-	unsigned first;  /* the member that did it first */
+	unsigned first; /* the member that did it first */
 };
 
 /* A command of a session that changed something. */
@@ -39,7 +39,7 @@ struct sim_denied {
 };
 
 struct sim_checks {
-	struct sim_world *world; /* borrowed */
+	struct sim_world *world;     /* borrowed */
 	struct sim_applied *applied; /* owned; by index */
 	size_t applied_size;
 	uint64_t last_index;
@@ -51,7 +51,7 @@ struct sim_checks {
 	size_t denied_size;
 	unsigned *leaders; /* owned; by term: member + 1 */
 	size_t leaders_size;
-	uint64_t terms;    /* counter: terms that had a leader */
+	uint64_t terms; /* counter: terms that had a leader */
 };
 
 void sim_checks_init(struct sim_checks *checks, struct sim_world *world);
@@ -71,24 +71,24 @@ void sim_checks_applied(struct sim_checks *checks, const struct sim_apply *apply
 bool sim_checks_is_first(const struct sim_checks *checks, uint64_t index);
 
 /* A member became what a snapshot says. */
-void sim_checks_restored(struct sim_checks *checks, const char *name, uint64_t index,
-	uint64_t state);
+void sim_checks_restored(
+	struct sim_checks *checks, const char *name, uint64_t index, uint64_t state);
 
 /* A command changed something, as the first member that applied it says. */
 void sim_checks_done(struct sim_checks *checks, const struct sim_done *done);
 
 /* A client was told that its write was done, at this revision. */
-void sim_checks_acked(struct sim_checks *checks, unsigned client, uint64_t session, uint64_t seq,
-	uint64_t revision);
+void sim_checks_acked(struct sim_checks *checks, unsigned client, uint64_t session,
+	uint64_t seq, uint64_t revision);
 
 /* A client was told that its write was not done, and will not be. */
-void sim_checks_denied(struct sim_checks *checks, unsigned client, uint64_t session,
-	uint64_t seq);
+void sim_checks_denied(
+	struct sim_checks *checks, unsigned client, uint64_t session, uint64_t seq);
 
 /* At the end: is all that was denied true? */
 void sim_checks_finally(struct sim_checks *checks);
 
-void sim_checks_leads(struct sim_checks *checks, unsigned member, const char *name,
-	uint64_t term);
+void sim_checks_leads(
+	struct sim_checks *checks, unsigned member, const char *name, uint64_t term);
 
 #endif

@@ -22,8 +22,8 @@ void sim_cluster_link_all(struct sim_cluster *cluster)
 	}
 }
 
-bool sim_cluster_create(struct sim_cluster *cluster, struct sim_world *world,
-	const struct sim_plan *plan)
+bool sim_cluster_create(
+	struct sim_cluster *cluster, struct sim_world *world, const struct sim_plan *plan)
 {
 	unsigned i;
 
@@ -41,7 +41,8 @@ bool sim_cluster_create(struct sim_cluster *cluster, struct sim_world *world,
 		if (!sim_member_found(&cluster->members[i], plan->members)) {
 			return false;
 		}
-		cluster->members[i].env.disk.lying = sim_mutations.which == SIM_MUTATE_LYING_DISK;
+		cluster->members[i].env.disk.lying =
+			sim_mutations.which == SIM_MUTATE_LYING_DISK;
 		if (!sim_member_start(&cluster->members[i])) {
 			return false;
 		}
@@ -85,7 +86,8 @@ struct sim_member *sim_cluster_any(struct sim_cluster *cluster, struct blx__rng 
 	unsigned i;
 
 	for (i = 0; i < cluster->count; i++) {
-		struct sim_member *member = &cluster->members[(first + i) % cluster->count];
+		struct sim_member *member =
+			&cluster->members[(first + i) % cluster->count];
 
 		if (sim_member_is_up(member)) {
 			return member;
@@ -99,8 +101,8 @@ struct sim_member *sim_cluster_spare(struct sim_cluster *cluster)
 	return cluster->count < SIM_HOSTS_MAX ? &cluster->members[cluster->count] : NULL;
 }
 
-static const struct raft_server *server_of(struct sim_cluster *cluster,
-	const struct sim_member *member)
+static const struct raft_server *server_of(
+	struct sim_cluster *cluster, const struct sim_member *member)
 {
 	struct sim_member *leader = sim_cluster_leader(cluster);
 	const struct raft_configuration *conf;
@@ -149,10 +151,11 @@ static bool member_settled(struct sim_cluster *cluster, const struct sim_member 
 		return true; /* removed, or not in yet */
 	}
 	raft = &member->node->raft;
-	if (raft->last_applied != lead->last_applied || raft->last_applied != lead->commit_index) {
+	if (raft->last_applied != lead->last_applied ||
+		raft->last_applied != lead->commit_index) {
 		(void)snprintf(why, size,
-			"%s has applied up to index %llu, the leader up to %llu of %llu", member->name,
-			(unsigned long long)raft->last_applied,
+			"%s has applied up to index %llu, the leader up to %llu of %llu",
+			member->name, (unsigned long long)raft->last_applied,
 			(unsigned long long)lead->last_applied,
 			(unsigned long long)lead->commit_index);
 		return false;
@@ -173,7 +176,8 @@ bool sim_cluster_settled(struct sim_cluster *cluster, char *ret_why, size_t size
 	lead = &leader->node->raft;
 	if (lead->commit_index < cluster->checks.last_index ||
 		lead->log.snapshot.last_index > lead->commit_index) {
-		(void)snprintf(ret_why, size, "the leader has committed up to %llu of %llu",
+		(void)snprintf(ret_why, size,
+			"the leader has committed up to %llu of %llu",
 			(unsigned long long)lead->commit_index,
 			(unsigned long long)cluster->checks.last_index);
 		return false;

@@ -10,7 +10,7 @@
 #include "world.h"
 
 struct sim_cluster {
-	struct sim_world *world; /* borrowed */
+	struct sim_world *world;     /* borrowed */
 	const struct sim_plan *plan; /* borrowed */
 	struct sim_net net;
 	struct sim_checks checks;

@@ -33,16 +33,18 @@ static struct sim_handle *handle_of(struct blx__file *file)
 
 /* ---- what can go wrong with a call ---- */
 
-static int refuse(blx_error *error, int code, const char *what, const char *path,
-	const char *why)
+static int refuse(
+	blx_error *error, int code, const char *what, const char *path, const char *why)
 {
 	return blx__error_set(error, code, "%s %s: %s", what, path, why);
 }
 
-static int begin(struct sim_disk *disk, const char *what, const char *path, blx_error *error)
+static int begin(
+	struct sim_disk *disk, const char *what, const char *path, blx_error *error)
 {
 	if (!disk->open) {
-		sim_fail(disk->world, "%s: %s %s on the loop thread", disk->who, what, path);
+		sim_fail(disk->world, "%s: %s %s on the loop thread", disk->who, what,
+			path);
 	}
 	if (disk->budget == 0) {
 		return refuse(error, BLX_EIO, what, path, "the host is gone");
@@ -53,23 +55,25 @@ static int begin(struct sim_disk *disk, const char *what, const char *path, blx_
 	return 0;
 }
 
-static int begin_change(struct sim_disk *disk, const char *what, const char *path,
-	blx_error *error)
+static int begin_change(
+	struct sim_disk *disk, const char *what, const char *path, blx_error *error)
 {
 	int rv = begin(disk, what, path, error);
 
 	if (rv == 0 && (disk->faults & SIM_DISK_WRITE_ERROR) != 0) {
 		disk->faults &= ~(unsigned)SIM_DISK_WRITE_ERROR;
-		sim_tell(disk->world, disk->who, "has an error of the disk: %s %s", what, path);
+		sim_tell(disk->world, disk->who, "has an error of the disk: %s %s", what,
+			path);
 		return refuse(error, BLX_EIO, what, path, "Input/output error");
 	}
 	return rv;
 }
 
-static int no_space(struct sim_disk *disk, const char *what, const char *path,
-	blx_error *error)
+static int no_space(
+	struct sim_disk *disk, const char *what, const char *path, blx_error *error)
 {
-	sim_tell(disk->world, disk->who, "has no space left on the disk: %s %s", what, path);
+	sim_tell(disk->world, disk->who, "has no space left on the disk: %s %s", what,
+		path);
 	return refuse(error, BLX_ENOSPC, what, path, "No space left on device");
 }
 
@@ -84,7 +88,8 @@ static int open_inode(struct sim_disk *disk, const char *path, unsigned flags,
 
 	dir = sim_inode_parent(disk->root, path, &name);
 	if (dir == NULL) {
-		return refuse(error, BLX_ENOENT, "open", path, "No such file or directory");
+		return refuse(
+			error, BLX_ENOENT, "open", path, "No such file or directory");
 	}
 	inode = sim_inode_child(dir, name);
 	if (inode != NULL && (flags & BLX__OPEN_EXCLUSIVE) != 0) {
@@ -94,7 +99,8 @@ static int open_inode(struct sim_disk *disk, const char *path, unsigned flags,
 		return refuse(error, BLX_EINVAL, "open", path, "Is a directory");
 	}
 	if (inode == NULL && (flags & BLX__OPEN_CREATE) == 0) {
-		return refuse(error, BLX_ENOENT, "open", path, "No such file or directory");
+		return refuse(
+			error, BLX_ENOENT, "open", path, "No such file or directory");
 	}
 	if (inode == NULL && (disk->faults & SIM_DISK_FULL) != 0) {
 		return no_space(disk, "open", path, error);
@@ -123,10 +129,10 @@ static int on_open(const struct blx__files *files, const char *path, unsigned fl
 		return rv;
 	}
 	handle = sim_alloc(sizeof *handle);
-	*handle = (struct sim_handle){ .disk = disk,
+	*handle = (struct sim_handle){.disk = disk,
 		.inode = sim_inode_ref(inode),
 		.next = disk->handles,
-		.flags = flags };
+		.flags = flags};
 	handle->file.files = files;
 	handle->file.path = sim_text(path);
 	disk->handles = handle;
@@ -155,20 +161,21 @@ static void on_close(struct blx__file *file)
 	handle_close(handle_of(file));
 }
 
-static void check_direct(const struct sim_handle *handle, const void *data, size_t len,
-	uint64_t offset)
+static void check_direct(
+	const struct sim_handle *handle, const void *data, size_t len, uint64_t offset)
 {
 	if ((handle->flags & BLX__OPEN_DIRECT) != 0 &&
 		((uintptr_t)data % 4096 != 0 || len % 4096 != 0 || offset % 4096 != 0)) {
-		sim_fail(handle->disk->world, "%s: %s: %zu bytes at %p to %llu are not aligned",
+		sim_fail(handle->disk->world,
+			"%s: %s: %zu bytes at %p to %llu are not aligned",
 			handle->disk->who, handle->file.path, len, data,
 			(unsigned long long)offset);
 	}
 }
 
 /* The call that the power went in: some sectors of it were written. */
-static void write_torn(struct sim_handle *handle, const uint8_t *data, size_t len,
-	uint64_t offset)
+static void write_torn(
+	struct sim_handle *handle, const uint8_t *data, size_t len, uint64_t offset)
 {
 	struct sim_disk *disk = handle->disk;
 	size_t done;
@@ -200,7 +207,8 @@ static int on_write(struct blx__file *file, const void *data, size_t len, uint64
 	if (rv != 0) {
 		return rv;
 	}
-	if ((disk->faults & SIM_DISK_FULL) != 0 && offset + len > handle->inode->allocated) {
+	if ((disk->faults & SIM_DISK_FULL) != 0 &&
+		offset + len > handle->inode->allocated) {
 		return no_space(disk, "write", file->path, error);
 	}
 	sim_inode_write(handle->inode, data, len, offset);
@@ -253,7 +261,8 @@ static int on_allocate(struct blx__file *file, uint64_t size, blx_error *error)
 	if (rv != 0) {
 		return rv;
 	}
-	if ((handle->disk->faults & SIM_DISK_FULL) != 0 && size > handle->inode->allocated) {
+	if ((handle->disk->faults & SIM_DISK_FULL) != 0 &&
+		size > handle->inode->allocated) {
 		return no_space(handle->disk, "allocate", file->path, error);
 	}
 	if (size > handle->inode->size) {
@@ -293,7 +302,8 @@ static int on_lock(struct blx__file *file, blx_error *error)
 	int rv = begin(handle->disk, "lock", file->path, error);
 
 	if (rv == 0 && handle->inode->locked && !handle->locked) {
-		return refuse(error, BLX_EINUSE, "lock", file->path, "another process has it");
+		return refuse(
+			error, BLX_EINUSE, "lock", file->path, "another process has it");
 	}
 	if (rv == 0) {
 		handle->locked = true;
@@ -322,7 +332,8 @@ static int on_rename(const struct blx__files *files, const char *from, const cha
 	to_dir = sim_inode_parent(disk->root, to, &to_name);
 	inode = from_dir != NULL ? sim_inode_child(from_dir, from_name) : NULL;
 	if (inode == NULL || to_dir == NULL) {
-		return refuse(error, BLX_ENOENT, "rename", from, "No such file or directory");
+		return refuse(
+			error, BLX_ENOENT, "rename", from, "No such file or directory");
 	}
 	if (from_dir == to_dir) {
 		sim_inode_rename(from_dir, from_name, to_name);
@@ -347,7 +358,8 @@ static int on_remove(const struct blx__files *files, const char *path, blx_error
 	}
 	dir = sim_inode_parent(disk->root, path, &name);
 	if (dir == NULL || sim_inode_child(dir, name) == NULL) {
-		return refuse(error, BLX_ENOENT, "remove", path, "No such file or directory");
+		return refuse(
+			error, BLX_ENOENT, "remove", path, "No such file or directory");
 	}
 	sim_inode_unlink(dir, name);
 	return 0;
@@ -366,7 +378,8 @@ static int on_make_dir(const struct blx__files *files, const char *path, blx_err
 	}
 	dir = sim_inode_parent(disk->root, path, &name);
 	if (dir == NULL) {
-		return refuse(error, BLX_ENOENT, "make", path, "No such file or directory");
+		return refuse(
+			error, BLX_ENOENT, "make", path, "No such file or directory");
 	}
 	made = sim_inode_child(dir, name);
 	if (made == NULL) {
@@ -374,8 +387,9 @@ static int on_make_dir(const struct blx__files *files, const char *path, blx_err
 		sim_inode_link(dir, name, made);
 		sim_inode_unref(made);
 	}
-	return sim_inode_is_dir(made) ? 0
-				      : refuse(error, BLX_EEXIST, "make", path, "File exists");
+	return sim_inode_is_dir(made)
+		       ? 0
+		       : refuse(error, BLX_EEXIST, "make", path, "File exists");
 }
 
 static int on_sync_dir(const struct blx__files *files, const char *path, blx_error *error)
@@ -389,7 +403,8 @@ static int on_sync_dir(const struct blx__files *files, const char *path, blx_err
 	}
 	dir = sim_inode_find(disk->root, path);
 	if (dir == NULL) {
-		return refuse(error, BLX_ENOENT, "sync", path, "No such file or directory");
+		return refuse(
+			error, BLX_ENOENT, "sync", path, "No such file or directory");
 	}
 	sim_inode_sync_names(dir);
 	disk->syncs++;
@@ -408,14 +423,15 @@ static int on_list(const struct blx__files *files, const char *path,
 	}
 	dir = sim_inode_find(disk->root, path);
 	if (dir == NULL || !sim_inode_is_dir(dir)) {
-		return refuse(error, BLX_ENOENT, "list", path, "No such file or directory");
+		return refuse(
+			error, BLX_ENOENT, "list", path, "No such file or directory");
 	}
 	sim_inode_each_name(dir, cb, data);
 	return 0;
 }
 
-static int on_free_space(const struct blx__files *files, const char *path, uint64_t *ret_bytes,
-	blx_error *error)
+static int on_free_space(const struct blx__files *files, const char *path,
+	uint64_t *ret_bytes, blx_error *error)
 {
 	struct sim_disk *disk = disk_of(files);
 	int rv = begin(disk, "look at the space of", path, error);
@@ -446,11 +462,11 @@ static const struct blx__files_ops ops = {
 
 /* ---- the whole ---- */
 
-void sim_disk_init(struct sim_disk *disk, struct sim_world *world, const char *who,
-	unsigned number)
+void sim_disk_init(
+	struct sim_disk *disk, struct sim_world *world, const char *who, unsigned number)
 {
-	*disk = (struct sim_disk){ .world = world, .who = who, .budget = UINT64_MAX };
-	disk->files = (struct blx__files){ .ops = &ops, .impl = disk };
+	*disk = (struct sim_disk){.world = world, .who = who, .budget = UINT64_MAX};
+	disk->files = (struct blx__files){.ops = &ops, .impl = disk};
 	sim_world_rng(world, "disk", number, &disk->rng);
 	disk->root = sim_inode_create(true);
 }
@@ -473,7 +489,7 @@ void sim_disk_finish(struct sim_disk *disk)
 
 void sim_disk_lose_power(struct sim_disk *disk)
 {
-	struct sim_inode_loss loss = { 0 };
+	struct sim_inode_loss loss = {0};
 
 	PRE(disk->handles == NULL);
 	sim_inode_lose_power(disk->root, &disk->rng, &loss);

@@ -28,7 +28,7 @@ struct sim_disk {
 	struct blx__files files; /* the table; impl is this struct */
 	struct sim_world *world; /* borrowed */
 	struct blx__rng rng;
-	const char *who;         /* borrowed; for the story */
+	const char *who; /* borrowed; for the story */
 	struct sim_inode *root;
 	struct sim_handle *handles;
 	bool open;       /* file calls are allowed now */
@@ -42,8 +42,8 @@ struct sim_disk {
 	uint64_t names_lost;
 };
 
-void sim_disk_init(struct sim_disk *disk, struct sim_world *world, const char *who,
-	unsigned number);
+void sim_disk_init(
+	struct sim_disk *disk, struct sim_world *world, const char *who, unsigned number);
 void sim_disk_finish(struct sim_disk *disk);
 
 /* The process ended: its files are closed and its locks gone. */
@@ -55,8 +55,8 @@ void sim_disk_lose_power(struct sim_disk *disk);
 /* All is gone. */
 void sim_disk_wipe(struct sim_disk *disk);
 
-/* Turns one bit of what is durable in one of the files, if there is any; false: nothing to
- * turn. */
+/* Turns one bit of what is durable in one of the files, if there is any; false: nothing
+ * to turn. */
 bool sim_disk_rot(struct sim_disk *disk);
 
 #endif

@@ -68,8 +68,8 @@ static void host_leave(struct sim_host *host)
 static uint64_t mono_now(const struct sim_env *env)
 {
 	return env->mono_base_ns +
-		(uint64_t)((unsigned __int128)(env->world->now_ns - env->world_base_ns) *
-			env->rate_ppm / 1000000);
+	       (uint64_t)((unsigned __int128)(env->world->now_ns - env->world_base_ns) *
+			  env->rate_ppm / 1000000);
 }
 
 static uint64_t world_time_of(const struct sim_env *env, uint64_t mono_ns)
@@ -78,8 +78,8 @@ static uint64_t world_time_of(const struct sim_env *env, uint64_t mono_ns)
 		return env->world_base_ns;
 	}
 	return env->world_base_ns + 1 +
-		(uint64_t)((unsigned __int128)(mono_ns - env->mono_base_ns) * 1000000 /
-			env->rate_ppm);
+	       (uint64_t)((unsigned __int128)(mono_ns - env->mono_base_ns) * 1000000 /
+			  env->rate_ppm);
 }
 
 static uint64_t on_mono_ns(struct blx__env *table)
@@ -91,7 +91,8 @@ static int64_t on_wall_ms(struct blx__env *table)
 {
 	const struct sim_env *env = env_of(table);
 
-	return WALL_BASE_MS + (int64_t)(env->world->now_ns / SIM_MS) + env->wall_offset_ms;
+	return WALL_BASE_MS + (int64_t)(env->world->now_ns / SIM_MS) +
+	       env->wall_offset_ms;
 }
 
 static uint64_t on_random_u64(struct blx__env *table)
@@ -113,7 +114,8 @@ static void timers_arm(struct sim_env *env)
 		world_time_of(env, first->key) + blx__rng_below(&env->rng, LATE_NS));
 }
 
-static int on_timer_start(struct blx__env *table, struct blx__timer *timer, uint64_t delay_ns)
+static int on_timer_start(
+	struct blx__env *table, struct blx__timer *timer, uint64_t delay_ns)
 {
 	struct sim_env *env = env_of(table);
 	struct sim_owner *was = sim_memory_enter(NULL);
@@ -155,7 +157,8 @@ static void on_timer_event(struct sim_event *event)
 		return;
 	}
 	while ((first = blx__heap_min(&env->timers)) != NULL && first->key <= now) {
-		struct blx__timer *timer = blx__container_of(first, struct blx__timer, item);
+		struct blx__timer *timer =
+			blx__container_of(first, struct blx__timer, item);
 
 		blx__heap_remove(&env->timers, first);
 		timer->cb(timer);
@@ -206,7 +209,8 @@ static void on_post_event(struct sim_event *event)
 static void queue_arm(struct sim_queue *queue)
 {
 	struct sim_world *world = queue->env->world;
-	uint64_t takes = sim_spread(&queue->env->rng, queue->pace.low_ns, queue->pace.high_ns);
+	uint64_t takes =
+		sim_spread(&queue->env->rng, queue->pace.low_ns, queue->pace.high_ns);
 	uint64_t at = world->now_ns + takes;
 
 	if (blx__list_empty(&queue->works)) {
@@ -216,7 +220,8 @@ static void queue_arm(struct sim_queue *queue)
 		at > queue->stall_until_ns ? at : queue->stall_until_ns + takes);
 }
 
-static void on_submit(struct blx__env *table, enum blx__queue number, struct blx__work *work)
+static void on_submit(
+	struct blx__env *table, enum blx__queue number, struct blx__work *work)
 {
 	struct sim_queue *queue = &env_of(table)->queues[number];
 
@@ -239,7 +244,8 @@ static void on_queue_event(struct sim_event *event)
 	if (!enter_unless_paused(env, event)) {
 		return;
 	}
-	work = blx__container_of(blx__list_pop_front(&queue->works), struct blx__work, link);
+	work = blx__container_of(
+		blx__list_pop_front(&queue->works), struct blx__work, link);
 	env->disk.open = true;
 	work->run(work);
 	env->disk.open = false;
@@ -287,13 +293,14 @@ static void queues_init(struct sim_env *env)
 		queue->env = env;
 		blx__list_init(&queue->works);
 		sim_event_init(&queue->event, on_queue_event, queue);
-		queue->pace = (struct sim_pace){ 100 * SIM_US, 1 * SIM_MS };
+		queue->pace = (struct sim_pace){100 * SIM_US, 1 * SIM_MS};
 	}
 }
 
-void sim_env_init(struct sim_env *env, struct sim_net *net, unsigned number, const char *name)
+void sim_env_init(
+	struct sim_env *env, struct sim_net *net, unsigned number, const char *name)
 {
-	*env = (struct sim_env){ .world = net->world, .rate_ppm = 1000000 };
+	*env = (struct sim_env){.world = net->world, .rate_ppm = 1000000};
 	env->mono_base_ns = (uint64_t)(number + 1) * 1000 * SIM_S;
 	sim_world_rng(net->world, "env", number, &env->rng);
 	sim_owner_init(&env->owner);
@@ -301,10 +308,10 @@ void sim_env_init(struct sim_env *env, struct sim_net *net, unsigned number, con
 	sim_host_init(&env->host, net, number, name);
 	env->host.enter = host_enter;
 	env->host.leave = host_leave;
-	env->env = (struct blx__env){ .ops = &ops,
+	env->env = (struct blx__env){.ops = &ops,
 		.files = &env->disk.files,
 		.net = &env->host.table,
-		.impl = env };
+		.impl = env};
 	blx__heap_init(&env->timers);
 	sim_event_init(&env->timer_event, on_timer_event, env);
 	blx__list_init(&env->posts);

@@ -61,7 +61,8 @@ struct sim_env {
 /* The process that runs now; NULL: none. */
 struct sim_env *sim_env_current(void);
 
-void sim_env_init(struct sim_env *env, struct sim_net *net, unsigned number, const char *name);
+void sim_env_init(
+	struct sim_env *env, struct sim_net *net, unsigned number, const char *name);
 void sim_env_finish(struct sim_env *env);
 
 /* What follows is done by the process, file calls allowed or not. */

@@ -8,7 +8,7 @@
 
 void sim_history_init(struct sim_history *history)
 {
-	*history = (struct sim_history){ 0 };
+	*history = (struct sim_history){0};
 }
 
 void sim_history_finish(struct sim_history *history)
@@ -21,7 +21,8 @@ void sim_history_add(struct sim_history *history, const struct sim_op *op)
 {
 	if (history->count == history->cap) {
 		history->cap = history->cap > 0 ? history->cap * 2 : 64;
-		history->ops = sim_resize(history->ops, history->cap * sizeof history->ops[0]);
+		history->ops =
+			sim_resize(history->ops, history->cap * sizeof history->ops[0]);
 	}
 	history->ops[history->count++] = *op;
 }
@@ -35,7 +36,9 @@ static int format_what(const struct sim_op *op, char *text, size_t size)
 		return snprintf(text, size, "cas %u for %u", op->value, op->expected);
 	case SIM_DELETE:
 		return snprintf(text, size, "delete%s",
-			op->result != SIM_OK ? "" : op->existed ? " (was there)" : " (was not)");
+			op->result != SIM_OK ? ""
+			: op->existed        ? " (was there)"
+					     : " (was not)");
 	case SIM_GET:
 		return snprintf(text, size, "get %u", op->value);
 	}
@@ -44,10 +47,10 @@ static int format_what(const struct sim_op *op, char *text, size_t size)
 
 void sim_op_format(const struct sim_op *op, char *ret_text, size_t size)
 {
-	static const char *const results[] = { "ok", "conflict", "unknown" };
+	static const char *const results[] = {"ok", "conflict", "unknown"};
 	int len = format_what(op, ret_text, size);
 
-	(void)snprintf(ret_text + len, size - (size_t)len, ": %s, client %u, %.6f to %.6f",
-		results[op->result], op->client, (double)op->call_ns / 1e9,
-		(double)op->return_ns / 1e9);
+	(void)snprintf(ret_text + len, size - (size_t)len,
+		": %s, client %u, %.6f to %.6f", results[op->result], op->client,
+		(double)op->call_ns / 1e9, (double)op->return_ns / 1e9);
 }

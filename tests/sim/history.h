@@ -13,7 +13,7 @@
 
 enum sim_kind {
 	SIM_PUT,
-	SIM_CAS,    /* value for expected; expected 0: if absent */
+	SIM_CAS, /* value for expected; expected 0: if absent */
 	SIM_DELETE,
 	SIM_GET
 };
@@ -31,9 +31,9 @@ struct sim_op {
 	unsigned client;
 	uint64_t call_ns;
 	uint64_t return_ns; /* after call_ns */
-	uint32_t value;    /* PUT, CAS: written; GET: read */
-	uint32_t expected; /* CAS */
-	bool existed;      /* DELETE */
+	uint32_t value;     /* PUT, CAS: written; GET: read */
+	uint32_t expected;  /* CAS */
+	bool existed;       /* DELETE */
 };
 
 struct sim_history {

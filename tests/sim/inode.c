@@ -87,7 +87,8 @@ void sim_inode_unref(struct sim_inode *inode)
 static struct sim_page *page_make(struct sim_inode *inode, size_t at)
 {
 	if (at >= inode->pages_count) {
-		size_t count = at + 1 > inode->pages_count * 2 ? at + 1 : inode->pages_count * 2;
+		size_t count =
+			at + 1 > inode->pages_count * 2 ? at + 1 : inode->pages_count * 2;
 
 		inode->pages = sim_resize(inode->pages, count * sizeof inode->pages[0]);
 		memset(inode->pages + inode->pages_count, 0,
@@ -109,7 +110,8 @@ static void page_soil(struct sim_page *page, size_t from, size_t len)
 		page->durable = sim_alloc(SIM_PAGE);
 		memcpy(page->durable, page->data, SIM_PAGE);
 	}
-	for (sector = from / SIM_SECTOR; sector <= (from + len - 1) / SIM_SECTOR; sector++) {
+	for (sector = from / SIM_SECTOR; sector <= (from + len - 1) / SIM_SECTOR;
+		sector++) {
 		page->dirty |= (uint8_t)(1u << sector);
 	}
 }
@@ -121,7 +123,8 @@ static void page_sync(struct sim_page *page)
 	page->dirty = 0;
 }
 
-void sim_inode_write(struct sim_inode *inode, const void *data, size_t len, uint64_t offset)
+void sim_inode_write(
+	struct sim_inode *inode, const void *data, size_t len, uint64_t offset)
 {
 	const uint8_t *bytes = data;
 	size_t done = 0;
@@ -129,7 +132,8 @@ void sim_inode_write(struct sim_inode *inode, const void *data, size_t len, uint
 	while (done < len) {
 		size_t in = (size_t)((offset + done) % SIM_PAGE);
 		size_t n = SIM_PAGE - in < len - done ? SIM_PAGE - in : len - done;
-		struct sim_page *page = page_make(inode, (size_t)((offset + done) / SIM_PAGE));
+		struct sim_page *page =
+			page_make(inode, (size_t)((offset + done) / SIM_PAGE));
 
 		page_soil(page, in, n);
 		memcpy(page->data + in, bytes + done, n);
@@ -143,7 +147,8 @@ void sim_inode_write(struct sim_inode *inode, const void *data, size_t len, uint
 	}
 }
 
-size_t sim_inode_read(const struct sim_inode *inode, void *data, size_t len, uint64_t offset)
+size_t sim_inode_read(
+	const struct sim_inode *inode, void *data, size_t len, uint64_t offset)
 {
 	uint8_t *bytes = data;
 	size_t done = 0;
@@ -195,13 +200,14 @@ void sim_inode_sync(struct sim_inode *inode)
 	inode->durable_size = inode->size;
 }
 
-/* As O_DSYNC: the bytes, and the size that is needed to read them. Whole pages, for what is
- * beside the bytes in them could have been written back at any time. */
+/* As O_DSYNC: the bytes, and the size that is needed to read them. Whole pages, for what
+ * is beside the bytes in them could have been written back at any time. */
 void sim_inode_sync_range(struct sim_inode *inode, uint64_t offset, size_t len)
 {
 	size_t at;
 
-	for (at = (size_t)(offset / SIM_PAGE); at <= (offset + len - 1) / SIM_PAGE; at++) {
+	for (at = (size_t)(offset / SIM_PAGE); at <= (offset + len - 1) / SIM_PAGE;
+		at++) {
 		if (inode->pages[at] != NULL) {
 			page_sync(inode->pages[at]);
 		}
@@ -213,7 +219,8 @@ void sim_inode_sync_range(struct sim_inode *inode, uint64_t offset, size_t len)
 
 /* ---- names ---- */
 
-static struct sim_name *name_create(const char *text, struct sim_inode *inode, const char *from)
+static struct sim_name *name_create(
+	const char *text, struct sim_inode *inode, const char *from)
 {
 	size_t len = strlen(text) + 1;
 	struct sim_name *name = sim_alloc(sizeof *name + len);
@@ -315,8 +322,8 @@ void sim_inode_sync_names(struct sim_inode *dir)
 	dir->durable = names_copy(dir->names);
 }
 
-void sim_inode_each_name(const struct sim_inode *dir, void (*cb)(const char *name, void *data),
-	void *data)
+void sim_inode_each_name(
+	const struct sim_inode *dir, void (*cb)(const char *name, void *data), void *data)
 {
 	const struct sim_name *name;
 
@@ -332,8 +339,8 @@ struct sim_inode *sim_inode_child(struct sim_inode *dir, const char *name)
 	return found != NULL ? found->inode : NULL;
 }
 
-struct sim_inode *sim_inode_parent(struct sim_inode *root, const char *path,
-	const char **ret_name)
+struct sim_inode *sim_inode_parent(
+	struct sim_inode *root, const char *path, const char **ret_name)
 {
 	struct sim_inode *dir = root;
 	const char *slash;
@@ -371,8 +378,8 @@ struct sim_inode *sim_inode_find(struct sim_inode *root, const char *path)
 
 /* ---- what a disk does to them ---- */
 
-static void page_lose_power(struct sim_page *page, struct blx__rng *rng,
-	struct sim_inode_loss *loss)
+static void page_lose_power(
+	struct sim_page *page, struct blx__rng *rng, struct sim_inode_loss *loss)
 {
 	unsigned sector;
 
@@ -386,8 +393,8 @@ static void page_lose_power(struct sim_page *page, struct blx__rng *rng,
 	page_sync(page);
 }
 
-static void file_lose_power(struct sim_inode *inode, struct blx__rng *rng,
-	struct sim_inode_loss *loss)
+static void file_lose_power(
+	struct sim_inode *inode, struct blx__rng *rng, struct sim_inode_loss *loss)
 {
 	size_t i;
 
@@ -419,8 +426,8 @@ static void change_apply(struct sim_name **list, const struct sim_name *change)
 }
 
 /* File systems write names in the order they were changed: some first ones survive. */
-static void names_lose_power(struct sim_inode *dir, struct blx__rng *rng,
-	struct sim_inode_loss *loss)
+static void names_lose_power(
+	struct sim_inode *dir, struct blx__rng *rng, struct sim_inode_loss *loss)
 {
 	struct sim_name *names = NULL;
 	struct sim_name *name;
@@ -443,8 +450,8 @@ static void names_lose_power(struct sim_inode *dir, struct blx__rng *rng,
 	sim_inode_sync_names(dir);
 }
 
-void sim_inode_lose_power(struct sim_inode *inode, struct blx__rng *rng,
-	struct sim_inode_loss *loss)
+void sim_inode_lose_power(
+	struct sim_inode *inode, struct blx__rng *rng, struct sim_inode_loss *loss)
 {
 	struct sim_name *name;
 
@@ -503,6 +510,7 @@ bool sim_inode_rot(struct sim_inode *inode, struct blx__rng *rng)
 	n = (size_t)blx__rng_below(rng, count);
 	page = nth_page(inode, &n);
 	INVARIANT(page != NULL);
-	page->data[blx__rng_below(rng, SIM_PAGE)] ^= (uint8_t)(1u << blx__rng_below(rng, 8));
+	page->data[blx__rng_below(rng, SIM_PAGE)] ^=
+		(uint8_t)(1u << blx__rng_below(rng, 8));
 	return true;
 }

@@ -17,8 +17,8 @@ struct entry {
 	uint64_t mark[2]; /* random, of the operation */
 };
 
-/* A set of placed operations, as the sum of their marks, with the value it led to. Two sets
- * with the same 128 bits are taken for the same. */
+/* A set of placed operations, as the sum of their marks, with the value it led to. Two
+ * sets with the same 128 bits are taken for the same. */
 struct seen {
 	uint64_t set[2];
 	uint32_t value;
@@ -70,8 +70,8 @@ static bool step(const struct sim_op *op, uint32_t value, uint32_t *ret_value)
 
 /* ---- what was seen ---- */
 
-static struct seen *seen_place(const struct search *search, const uint64_t set[2],
-	uint32_t value)
+static struct seen *seen_place(
+	const struct search *search, const uint64_t set[2], uint32_t value)
 {
 	size_t at = (size_t)(set[0] ^ (value * UINT64_C(0x9e3779b97f4a7c15)));
 
@@ -113,7 +113,7 @@ static bool seen_add(struct search *search, const uint64_t set[2], uint32_t valu
 	if (seen->used) {
 		return false;
 	}
-	*seen = (struct seen){ .set = { set[0], set[1] }, .value = value, .used = true };
+	*seen = (struct seen){.set = {set[0], set[1]}, .value = value, .used = true};
 	search->seen_count++;
 	return true;
 }
@@ -167,10 +167,10 @@ static size_t entries_fill(struct search *search, const struct sim_history *hist
 		const struct sim_op *op = &history->ops[i];
 		struct entry *call = &search->entries[count++];
 
-		*call = (struct entry){ .op = op, .call = true, .time_ns = op->call_ns };
+		*call = (struct entry){.op = op, .call = true, .time_ns = op->call_ns};
 		if (op->result != SIM_UNKNOWN) {
 			search->entries[count++] =
-				(struct entry){ .op = op, .time_ns = op->return_ns };
+				(struct entry){.op = op, .time_ns = op->return_ns};
 			search->returns++;
 		}
 	}
@@ -178,7 +178,8 @@ static size_t entries_fill(struct search *search, const struct sim_history *hist
 	return count;
 }
 
-static void entries_link(struct search *search, const struct sim_history *history, size_t count)
+static void entries_link(
+	struct search *search, const struct sim_history *history, size_t count)
 {
 	struct entry **calls = sim_alloc((history->count + 1) * sizeof calls[0]);
 	struct entry *last = &search->head;
@@ -207,7 +208,7 @@ static void entries_link(struct search *search, const struct sim_history *histor
 static void place(struct search *search, struct entry *entry, uint32_t value)
 {
 	search->stack[search->depth++] =
-		(struct placed){ .entry = entry, .value = search->value };
+		(struct placed){.entry = entry, .value = search->value};
 	search->value = value;
 	search->set[0] += entry->mark[0];
 	search->set[1] += entry->mark[1];
@@ -237,7 +238,8 @@ static struct entry *take_back(struct search *search)
 
 static bool try_place(struct search *search, struct entry *entry)
 {
-	uint64_t set[2] = { search->set[0] + entry->mark[0], search->set[1] + entry->mark[1] };
+	uint64_t set[2] = {
+		search->set[0] + entry->mark[0], search->set[1] + entry->mark[1]};
 	uint32_t value;
 
 	if (!step(entry->op, search->value, &value) || !seen_add(search, set, value)) {
@@ -257,7 +259,8 @@ static enum sim_verdict run(struct search *search, uint64_t steps_max)
 			return SIM_TOO_HARD;
 		}
 		if (entry->call) {
-			entry = try_place(search, entry) ? search->head.next : entry->next;
+			entry = try_place(search, entry) ? search->head.next
+							 : entry->next;
 			continue;
 		}
 		if (search->depth >= search->deepest) {
@@ -272,10 +275,10 @@ static enum sim_verdict run(struct search *search, uint64_t steps_max)
 	return SIM_LINEARIZABLE;
 }
 
-enum sim_verdict sim_lincheck(const struct sim_history *history, uint64_t steps_max,
-	size_t *ret_stuck)
+enum sim_verdict sim_lincheck(
+	const struct sim_history *history, uint64_t steps_max, size_t *ret_stuck)
 {
-	struct search search = { 0 };
+	struct search search = {0};
 	enum sim_verdict verdict;
 	size_t count;
 

@@ -17,8 +17,9 @@ enum sim_verdict {
 	SIM_TOO_HARD /* not decided in so many steps */
 };
 
-/* On SIM_NOT_LINEARIZABLE *ret_stuck is the operation that no order found could get past. */
-enum sim_verdict sim_lincheck(const struct sim_history *history, uint64_t steps_max,
-	size_t *ret_stuck);
+/* On SIM_NOT_LINEARIZABLE *ret_stuck is the operation that no order found could get past.
+ */
+enum sim_verdict sim_lincheck(
+	const struct sim_history *history, uint64_t steps_max, size_t *ret_stuck);
 
 #endif

@@ -5,7 +5,8 @@
  *	blixard-sim --seed 7 --trace           one run, told line by line
  *	blixard-sim --seeds 1..2000 -j 2       many; those that fail are made smaller
  *	blixard-sim --seeds-file regressions   those that failed once
- *	blixard-sim --story FILE               a scripted run, held against what it should tell
+ *	blixard-sim --story FILE               a scripted run, held against what it should
+ *tell
  */
 #include "memory.h"
 #include "mutate.h"
@@ -102,7 +103,8 @@ static void tell_failure(const struct wanted *wanted, const struct sim_plan *pla
 	struct sim_outcome found = *outcome;
 	char text[512];
 
-	printf("seed %llu FAILED: %s\n", (unsigned long long)plan->seed, outcome->failure);
+	printf("seed %llu FAILED: %s\n", (unsigned long long)plan->seed,
+		outcome->failure);
 	if (wanted->no_shrink) {
 		return;
 	}
@@ -112,7 +114,8 @@ static void tell_failure(const struct wanted *wanted, const struct sim_plan *pla
 	(void)fflush(stdout);
 }
 
-static bool on_outcome(const struct sim_plan *plan, const struct sim_outcome *outcome, void *data)
+static bool on_outcome(
+	const struct sim_plan *plan, const struct sim_outcome *outcome, void *data)
 {
 	struct wanted *wanted = data;
 
@@ -124,7 +127,8 @@ static bool on_outcome(const struct sim_plan *plan, const struct sim_outcome *ou
 		if (again.hash != outcome->hash) {
 			wanted->differences++;
 			printf("seed %llu is not the same twice: %016llx, %016llx\n",
-				(unsigned long long)plan->seed, (unsigned long long)outcome->hash,
+				(unsigned long long)plan->seed,
+				(unsigned long long)outcome->hash,
 				(unsigned long long)again.hash);
 		}
 	}
@@ -135,7 +139,8 @@ static bool on_outcome(const struct sim_plan *plan, const struct sim_outcome *ou
 	if (!wanted->expect_failure) {
 		tell_failure(wanted, plan, outcome);
 	} else if (wanted->failures == 1) {
-		printf("seed %llu: %s\n", (unsigned long long)plan->seed, outcome->failure);
+		printf("seed %llu: %s\n", (unsigned long long)plan->seed,
+			outcome->failure);
 	}
 	return !wanted->expect_failure && wanted->failures < wanted->failures_max;
 }
@@ -148,22 +153,29 @@ static void print_total(const struct wanted *wanted, double took)
 	printf("%llu runs, %llu failed; %.0f virtual s in %.1f real s (%.0f to 1), "
 	       "%.0f steps/s, %.0f seeds/min\n",
 		(unsigned long long)wanted->runs, (unsigned long long)wanted->failures,
-		(double)total->virtual_ns / 1e9, took, (double)total->virtual_ns / 1e9 / took,
-		(double)total->steps / took, (double)wanted->runs * 60 / took);
-	printf("%llu operations, %llu conflicts, %llu unknown, %llu retries, %llu too hard to "
-	       "judge; %llu entries applied, %llu terms, %llu messages, %llu disk writes, "
-	       "%llu sectors and %llu names lost, %llu snapshots, %llu installed, %llu changes "
+		(double)total->virtual_ns / 1e9, took,
+		(double)total->virtual_ns / 1e9 / took, (double)total->steps / took,
+		(double)wanted->runs * 60 / took);
+	printf("%llu operations, %llu conflicts, %llu unknown, %llu retries, %llu too "
+	       "hard to "
+	       "judge; %llu entries applied, %llu terms, %llu messages, %llu disk "
+	       "writes, "
+	       "%llu sectors and %llu names lost, %llu snapshots, %llu installed, %llu "
+	       "changes "
 	       "of members\n",
 		(unsigned long long)total->oks, (unsigned long long)total->conflicts,
 		(unsigned long long)total->unknowns, (unsigned long long)total->retries,
 		(unsigned long long)total->too_hard, (unsigned long long)total->applied,
 		(unsigned long long)total->terms, (unsigned long long)total->messages,
-		(unsigned long long)total->disk_writes, (unsigned long long)total->sectors_lost,
-		(unsigned long long)total->names_lost, (unsigned long long)total->snapshots,
-		(unsigned long long)total->installs, (unsigned long long)total->changes);
+		(unsigned long long)total->disk_writes,
+		(unsigned long long)total->sectors_lost,
+		(unsigned long long)total->names_lost,
+		(unsigned long long)total->snapshots, (unsigned long long)total->installs,
+		(unsigned long long)total->changes);
 	printf("faults:");
 	for (i = 0; i < SIM_FAULTS; i++) {
-		printf(" %s %llu", sim_fault_name(i), (unsigned long long)total->faults[i]);
+		printf(" %s %llu", sim_fault_name(i),
+			(unsigned long long)total->faults[i]);
 	}
 	printf("\n");
 }
@@ -189,12 +201,12 @@ static int run_traced(struct wanted *wanted)
 
 static void run_batch(struct wanted *wanted, uint64_t first, uint64_t last)
 {
-	struct sim_batch batch = { .first = first,
+	struct sim_batch batch = {.first = first,
 		.last = last,
 		.jobs = wanted->jobs,
 		.adjust = adjust,
 		.cb = on_outcome,
-		.data = wanted };
+		.data = wanted};
 
 	sim_runner_many(&batch);
 }
@@ -242,7 +254,8 @@ static int run_many(struct wanted *wanted)
 	print_total(wanted, real_s() - began);
 	if (wanted->expect_failure) {
 		if (wanted->failures == 0) {
-			printf("the planted fault %s was not found\n", sim_mutations.text);
+			printf("the planted fault %s was not found\n",
+				sim_mutations.text);
 		}
 		return wanted->failures > 0 ? 0 : 1;
 	}
@@ -256,13 +269,15 @@ static const char usage[] =
 	"  --trace          tell the story of the run of one seed\n"
 	"  -j N             so many at a time\n"
 	"  --members K --clients N --keys N --value-max BYTES\n"
-	"  --faults LIST    all, none, or names with commas: partition one-way isolate slow\n"
+	"  --faults LIST    all, none, or names with commas: partition one-way isolate "
+	"slow\n"
 	"                   reset kill power stop pause stall disk full clock members\n"
 	"                   transfer wipe ghost\n"
 	"  --chaos-ms N     how long there are faults\n"
 	"  --steps M        events with faults at most\n"
 	"  --twice          run each seed twice and compare\n"
-	"  --mutate NAME    plant a fault, and succeed when a checker finds it: stale-read\n"
+	"  --mutate NAME    plant a fault, and succeed when a checker finds it: "
+	"stale-read\n"
 	"                   early-ack lying-disk apply-twice forget-vote skip-entry\n"
 	"                   cure:0 to cure:20\n"
 	"  --no-shrink      report failures as they are\n"
@@ -289,24 +304,23 @@ enum option_id {
 	OPT_UPDATE
 };
 
-static const struct option options[] = { { "seed", required_argument, NULL, OPT_SEED },
-	{ "seeds", required_argument, NULL, OPT_SEEDS },
-	{ "seeds-file", required_argument, NULL, OPT_SEEDS_FILE },
-	{ "story", required_argument, NULL, OPT_STORY },
-	{ "trace", no_argument, NULL, OPT_TRACE },
-	{ "members", required_argument, NULL, OPT_MEMBERS },
-	{ "clients", required_argument, NULL, OPT_CLIENTS },
-	{ "keys", required_argument, NULL, OPT_KEYS },
-	{ "value-max", required_argument, NULL, OPT_VALUE_MAX },
-	{ "faults", required_argument, NULL, OPT_FAULTS },
-	{ "chaos-ms", required_argument, NULL, OPT_CHAOS },
-	{ "steps", required_argument, NULL, OPT_STEPS },
-	{ "twice", no_argument, NULL, OPT_TWICE },
-	{ "mutate", required_argument, NULL, OPT_MUTATE },
-	{ "no-shrink", no_argument, NULL, OPT_NO_SHRINK },
-	{ "failures", required_argument, NULL, OPT_FAILURES },
-	{ "update", no_argument, NULL, OPT_UPDATE },
-	{ NULL, 0, NULL, 0 } };
+static const struct option options[] = {{"seed", required_argument, NULL, OPT_SEED},
+	{"seeds", required_argument, NULL, OPT_SEEDS},
+	{"seeds-file", required_argument, NULL, OPT_SEEDS_FILE},
+	{"story", required_argument, NULL, OPT_STORY},
+	{"trace", no_argument, NULL, OPT_TRACE},
+	{"members", required_argument, NULL, OPT_MEMBERS},
+	{"clients", required_argument, NULL, OPT_CLIENTS},
+	{"keys", required_argument, NULL, OPT_KEYS},
+	{"value-max", required_argument, NULL, OPT_VALUE_MAX},
+	{"faults", required_argument, NULL, OPT_FAULTS},
+	{"chaos-ms", required_argument, NULL, OPT_CHAOS},
+	{"steps", required_argument, NULL, OPT_STEPS},
+	{"twice", no_argument, NULL, OPT_TWICE},
+	{"mutate", required_argument, NULL, OPT_MUTATE},
+	{"no-shrink", no_argument, NULL, OPT_NO_SHRINK},
+	{"failures", required_argument, NULL, OPT_FAILURES},
+	{"update", no_argument, NULL, OPT_UPDATE}, {NULL, 0, NULL, 0}};
 
 static bool parse_number(const char *text, uint64_t low, uint64_t high, uint64_t *ret)
 {
@@ -337,7 +351,7 @@ static bool parse_range(const char *text, struct wanted *wanted)
 
 	wanted->first = strtoull(text, &end, 10);
 	return end != text && strncmp(end, "..", 2) == 0 &&
-		parse_number(end + 2, wanted->first, UINT64_MAX - 1, &wanted->last);
+	       parse_number(end + 2, wanted->first, UINT64_MAX - 1, &wanted->last);
 }
 
 static bool parse_size(int id, const char *arg, struct wanted *wanted)
@@ -354,7 +368,8 @@ static bool parse_size(int id, const char *arg, struct wanted *wanted)
 	case OPT_KEYS:
 		return parse_small(arg, 32, &wanted->keys);
 	case OPT_VALUE_MAX:
-		return parse_small(arg, 1024 * 1024, &wanted->value_max) && wanted->value_max >= 16;
+		return parse_small(arg, 1024 * 1024, &wanted->value_max) &&
+		       wanted->value_max >= 16;
 	case OPT_FAILURES:
 		return parse_small(arg, 1000000, &wanted->failures_max);
 	case OPT_STEPS:
@@ -412,7 +427,7 @@ static bool parse_one(int id, const char *arg, struct wanted *wanted)
 
 int main(int argc, char **argv)
 {
-	struct wanted wanted = { .jobs = 1, .first = 1, .last = 0, .failures_max = 1000 };
+	struct wanted wanted = {.jobs = 1, .first = 1, .last = 0, .failures_max = 1000};
 	int id;
 
 	while ((id = getopt_long(argc, argv, "j:", options, NULL)) != -1) {
@@ -421,7 +436,8 @@ int main(int argc, char **argv)
 			return 2;
 		}
 	}
-	if (wanted.last < wanted.first && wanted.seeds_file == NULL && wanted.story == NULL) {
+	if (wanted.last < wanted.first && wanted.seeds_file == NULL &&
+		wanted.story == NULL) {
 		(void)fprintf(stderr, "%s", usage);
 		return 2;
 	}

@@ -21,7 +21,8 @@ static void on_restart(struct sim_event *event);
 static void on_late(struct sim_event *event);
 static void on_after(struct sim_env *env, void *data);
 
-void sim_member_init(struct sim_member *member, struct sim_cluster *cluster, unsigned number)
+void sim_member_init(
+	struct sim_member *member, struct sim_cluster *cluster, unsigned number)
 {
 	const struct sim_plan *plan = cluster->plan;
 	unsigned i;
@@ -30,12 +31,14 @@ void sim_member_init(struct sim_member *member, struct sim_cluster *cluster, uns
 	member->number = number;
 	member->state = SIM_MEMBER_NONE;
 	(void)snprintf(member->name, sizeof member->name, "%c", (char)('A' + number));
-	(void)snprintf(member->address, sizeof member->address, "10.0.0.%u:7000", number + 1);
+	(void)snprintf(
+		member->address, sizeof member->address, "10.0.0.%u:7000", number + 1);
 	sim_env_init(&member->env, &cluster->net, number, member->name);
 	member->env.after = on_after;
 	member->env.data = member;
 	for (i = 0; i < BLX__QUEUE_COUNT; i++) {
-		member->env.queues[i].pace = i == BLX__QUEUE_DISK ? plan->disk : plan->work;
+		member->env.queues[i].pace =
+			i == BLX__QUEUE_DISK ? plan->disk : plan->work;
 	}
 	sim_event_init(&member->restart, on_restart, member);
 	sim_event_init(&member->late, on_late, member);
@@ -53,12 +56,12 @@ void sim_member_finish(struct sim_member *member)
 bool sim_member_found(struct sim_member *member, unsigned founders)
 {
 	struct blx__founder list[SIM_HOSTS_MAX];
-	struct blx__found_opts opts = { .env = &member->env.env,
+	struct blx__found_opts opts = {.env = &member->env.env,
 		.dir = DIR,
 		.cluster = "sim",
 		.name = member->name,
 		.founders = list,
-		.count = founders };
+		.count = founders};
 	blx_error error = BLX_ERROR_INIT;
 	unsigned i;
 	int rv;
@@ -88,7 +91,8 @@ bool sim_member_join(struct sim_member *member, const struct blx__identity *iden
 	rv = blx__found_joined(&member->env.env, DIR, identity, &error);
 	sim_env_leave(&member->env);
 	if (rv != 0 && !member->hurt) {
-		sim_fail(member->env.world, "%s cannot be made: %s", member->name, error.message);
+		sim_fail(member->env.world, "%s cannot be made: %s", member->name,
+			error.message);
 	}
 	member->state = rv == 0 ? SIM_MEMBER_DOWN : SIM_MEMBER_GONE;
 	return rv == 0;
@@ -115,8 +119,9 @@ static void on_failed(struct sim_member *member)
 	code = blx__node_failed(member->node, &error);
 	sim_tell(member->env.world, member->name, "stops by itself: %s", error.message);
 	if (!member->hurt) {
-		sim_fail(member->env.world, "%s stops by itself with nothing wrong: %s (%s)",
-			member->name, error.message, blx_err_name(code));
+		sim_fail(member->env.world,
+			"%s stops by itself with nothing wrong: %s (%s)", member->name,
+			error.message, blx_err_name(code));
 	}
 	if (member->state == SIM_MEMBER_UP) {
 		/* What supervises the process ends it and starts another. */
@@ -152,7 +157,7 @@ static void on_after(struct sim_env *env, void *data)
 static int open_and_begin(struct sim_member *member, blx_error *error)
 {
 	const struct sim_plan *plan = member->cluster->plan;
-	struct blx__node_opts opts = { .env = &member->env.env,
+	struct blx__node_opts opts = {.env = &member->env.env,
 		.data_dir = DIR,
 		.insecure_transport = true,
 		.election_timeout_ms = plan->election_ms,
@@ -161,7 +166,7 @@ static int open_and_begin(struct sim_member *member, blx_error *error)
 		.snapshot_entries = plan->snapshot_entries,
 		.segment_bytes = plan->segment_bytes,
 		.on_change = on_change,
-		.data = member };
+		.data = member};
 	int rv = blx__node_open(&opts, &member->node, error);
 
 	if (rv != 0) {
@@ -186,8 +191,9 @@ static void refused(struct sim_member *member, int code, const blx_error *error)
 		return;
 	}
 	if (!member->damaged) {
-		sim_fail(member->env.world, "%s does not start with nothing wrong: %s (%s)",
-			member->name, error->message, blx_err_name(code));
+		sim_fail(member->env.world,
+			"%s does not start with nothing wrong: %s (%s)", member->name,
+			error->message, blx_err_name(code));
 	}
 	member->state = SIM_MEMBER_GONE;
 }
@@ -292,7 +298,8 @@ static void on_stopped(void *data)
 {
 	struct sim_member *member = data;
 
-	/* Inside of its last callback: what is left to do is done by the restart event. */
+	/* Inside of its last callback: what is left to do is done by the restart event.
+	 */
 	member->state = SIM_MEMBER_DOWN;
 	sim_event_after(member->env.world, &member->late, 0);
 }
@@ -308,7 +315,8 @@ static void clean_up(struct sim_member *member)
 	left = sim_env_left(&member->env);
 	if (left != NULL) {
 		sim_fail(member->env.world,
-			"%s has stopped in good order and leaves %s behind (%zu blocks of memory, "
+			"%s has stopped in good order and leaves %s behind (%zu blocks "
+			"of memory, "
 			"the first of %zu bytes)",
 			member->name, left, member->env.owner.count,
 			sim_owner_first(&member->env.owner));

@@ -21,7 +21,7 @@ enum sim_member_state {
 };
 
 struct sim_member {
-	struct sim_env env; /* first: its memory and disk are this member's */
+	struct sim_env env;          /* first: its memory and disk are this member's */
 	struct sim_cluster *cluster; /* borrowed */
 	unsigned number;
 	char name[8];
@@ -37,13 +37,15 @@ struct sim_member {
 	bool told_failed;
 	uint64_t seen_leader;
 	uint64_t revision_read; /* the newest that this run has told anybody */
-	uint64_t start_budget; /* the next start gets so far, in file calls; 0: all the way */
+	uint64_t start_budget;  /* the next start gets so far, in file calls; 0: all the
+				   way */
 	enum sim_end start_end;
 	struct sim_event restart;
 	struct sim_event late; /* it was to stop, and has not yet */
 };
 
-void sim_member_init(struct sim_member *member, struct sim_cluster *cluster, unsigned number);
+void sim_member_init(
+	struct sim_member *member, struct sim_cluster *cluster, unsigned number);
 void sim_member_finish(struct sim_member *member);
 
 /* Makes its directory as that of a founder. */

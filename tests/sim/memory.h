@@ -27,7 +27,8 @@ struct sim_owner *sim_memory_enter(struct sim_owner *owner);
 /* Frees all of it. */
 void sim_owner_drop(struct sim_owner *owner);
 
-/* The size of the first block that is left, and how many there are; for a report of a leak. */
+/* The size of the first block that is left, and how many there are; for a report of a
+ * leak. */
 size_t sim_owner_first(const struct sim_owner *owner);
 
 /* The simulator's own allocations, which do not fail. */

@@ -22,8 +22,8 @@ struct sim_mutations sim_mutations;
 static struct sim_checks *taps;
 static unsigned taps_trailing;
 
-static const char *const names[] = { "none", "stale-read", "early-ack", "lying-disk",
-	"apply-twice", "forget-vote", "skip-entry" };
+static const char *const names[] = {"none", "stale-read", "early-ack", "lying-disk",
+	"apply-twice", "forget-vote", "skip-entry"};
 
 bool sim_mutations_parse(const char *text)
 {
@@ -56,8 +56,10 @@ int __real_blx__machine_apply(struct blx__machine *machine, uint64_t index, uint
 	const void *data, size_t len, blx__reply_cb cb, void *cb_data);
 int __wrap_blx__machine_apply(struct blx__machine *machine, uint64_t index, uint64_t term,
 	const void *data, size_t len, blx__reply_cb cb, void *cb_data);
-int __real_blx__machine_restore(struct blx__machine *machine, const struct blx__image *image);
-int __wrap_blx__machine_restore(struct blx__machine *machine, const struct blx__image *image);
+int __real_blx__machine_restore(
+	struct blx__machine *machine, const struct blx__image *image);
+int __wrap_blx__machine_restore(
+	struct blx__machine *machine, const struct blx__image *image);
 
 /* Stands between the machine and who wants its replies. */
 struct tap {
@@ -69,8 +71,8 @@ struct tap {
 	uint64_t revision;
 };
 
-static void on_reply(void *data, const struct blx__entry_header *header, unsigned position,
-	const struct blx__reply *reply)
+static void on_reply(void *data, const struct blx__entry_header *header,
+	unsigned position, const struct blx__reply *reply)
 {
 	struct tap *tap = data;
 	struct blx__command command;
@@ -80,11 +82,10 @@ static void on_reply(void *data, const struct blx__entry_header *header, unsigne
 	if (tap->first && blx__entry_next(&tap->entry, &bytes, &len) &&
 		blx__command_decode(bytes, len, &command) == 0 && command.session != 0 &&
 		reply->code == 0 && reply->revision > tap->revision) {
-		sim_checks_done(taps,
-			&(struct sim_done){ .session = command.session,
-				.seq = command.seq,
-				.index = tap->index,
-				.revision = reply->revision });
+		sim_checks_done(taps, &(struct sim_done){.session = command.session,
+					      .seq = command.seq,
+					      .index = tap->index,
+					      .revision = reply->revision});
 	}
 	if (reply->code == 0 && reply->revision > tap->revision) {
 		tap->revision = reply->revision;
@@ -92,55 +93,58 @@ static void on_reply(void *data, const struct blx__entry_header *header, unsigne
 	tap->cb(tap->data, header, position, reply);
 }
 
-static void tell_applied(struct blx__machine *machine, uint64_t index, uint64_t term,
-	uint64_t digest)
+static void tell_applied(
+	struct blx__machine *machine, uint64_t index, uint64_t term, uint64_t digest)
 {
 	struct sim_env *env = sim_env_current();
 	struct blx__machine_stats stats;
 
 	blx__machine_stats_get(machine, &stats);
-	sim_checks_applied(taps,
-		&(struct sim_apply){ .member = env->host.number,
-			.name = env->host.name,
-			.index = index,
-			.term = term,
-			.digest = digest,
-			.state = stats.hash,
-			.revision = stats.revision });
+	sim_checks_applied(taps, &(struct sim_apply){.member = env->host.number,
+					 .name = env->host.name,
+					 .index = index,
+					 .term = term,
+					 .digest = digest,
+					 .state = stats.hash,
+					 .revision = stats.revision});
 }
 
 /* A follower loses its way once in some hundred entries. */
 static bool skips(uint64_t index)
 {
 	return sim_mutations.which == SIM_MUTATE_SKIP_ENTRY && index % 151 == 150 &&
-		sim_env_current()->host.number == 1;
+	       sim_env_current()->host.number == 1;
 }
 
 int __wrap_blx__machine_apply(struct blx__machine *machine, uint64_t index, uint64_t term,
 	const void *data, size_t len, blx__reply_cb cb, void *cb_data)
 {
-	struct tap tap = { .cb = cb, .data = cb_data, .index = index };
+	struct tap tap = {.cb = cb, .data = cb_data, .index = index};
 	int rv;
 
 	if (sim_env_current() == NULL) {
-		return __real_blx__machine_apply(machine, index, term, data, len, cb, cb_data);
+		return __real_blx__machine_apply(
+			machine, index, term, data, len, cb, cb_data);
 	}
 	tap.first = sim_checks_is_first(taps, index) &&
-		blx__entry_read(data, len, &tap.entry) == 0;
+		    blx__entry_read(data, len, &tap.entry) == 0;
 	tap.revision = blx__machine_revision(machine);
 	if (skips(index)) {
 		blx__machine_skip(machine, index, term);
 		rv = 0;
 	} else {
-		rv = __real_blx__machine_apply(machine, index, term, data, len, on_reply, &tap);
+		rv = __real_blx__machine_apply(
+			machine, index, term, data, len, on_reply, &tap);
 	}
 	if (rv == 0) {
-		tell_applied(machine, index, term, ((uint64_t)blx__crc32c(0, data, len) << 32) | len);
+		tell_applied(machine, index, term,
+			((uint64_t)blx__crc32c(0, data, len) << 32) | len);
 	}
 	return rv;
 }
 
-int __wrap_blx__machine_restore(struct blx__machine *machine, const struct blx__image *image)
+int __wrap_blx__machine_restore(
+	struct blx__machine *machine, const struct blx__image *image)
 {
 	struct sim_env *env = sim_env_current();
 	int rv = __real_blx__machine_restore(machine, image);
@@ -160,7 +164,8 @@ void __wrap_blx__reads_add(struct blx__reads *reads, struct blx__request *reques
 
 void __wrap_blx__reads_add(struct blx__reads *reads, struct blx__request *request)
 {
-	if (sim_mutations.which == SIM_MUTATE_STALE_READ && request->op != BLX__OP_READ_INDEX) {
+	if (sim_mutations.which == SIM_MUTATE_STALE_READ &&
+		request->op != BLX__OP_READ_INDEX) {
 		request->index = 0;
 		blx__request_move(request, BLX__REQUEST_APPLYING, &reads->node->applying);
 		blx__node_wake_applying(reads->node);
@@ -183,10 +188,10 @@ int __wrap_blx__callers_record(struct blx__callers *callers, uint32_t slot, uint
 	return __real_blx__callers_record(callers, slot, seq, reply);
 }
 
-void __real_blx__wal_append(struct blx__wal *wal, struct blx__wal_req *req, unsigned group,
-	const struct blx__wal_entry *entries, size_t n);
-void __wrap_blx__wal_append(struct blx__wal *wal, struct blx__wal_req *req, unsigned group,
-	const struct blx__wal_entry *entries, size_t n);
+void __real_blx__wal_append(struct blx__wal *wal, struct blx__wal_req *req,
+	unsigned group, const struct blx__wal_entry *entries, size_t n);
+void __wrap_blx__wal_append(struct blx__wal *wal, struct blx__wal_req *req,
+	unsigned group, const struct blx__wal_entry *entries, size_t n);
 
 /* An append that is told to be over at once, and goes on. */
 struct early {
@@ -224,8 +229,8 @@ static void early_tell(struct blx__post *post)
 	outer->cb(outer, 0);
 }
 
-void __wrap_blx__wal_append(struct blx__wal *wal, struct blx__wal_req *req, unsigned group,
-	const struct blx__wal_entry *entries, size_t n)
+void __wrap_blx__wal_append(struct blx__wal *wal, struct blx__wal_req *req,
+	unsigned group, const struct blx__wal_entry *entries, size_t n)
 {
 	struct early *early;
 	size_t i;
@@ -262,10 +267,13 @@ void __wrap_blx__wal_set_hard_state(struct blx__wal *wal, struct blx__wal_req *r
 	__real_blx__wal_set_hard_state(wal, req, group, term, vote);
 }
 
-int __real_blx__guard_create(const struct blx__guard_opts *opts, struct blx__guard **ret_guard);
-int __wrap_blx__guard_create(const struct blx__guard_opts *opts, struct blx__guard **ret_guard);
+int __real_blx__guard_create(
+	const struct blx__guard_opts *opts, struct blx__guard **ret_guard);
+int __wrap_blx__guard_create(
+	const struct blx__guard_opts *opts, struct blx__guard **ret_guard);
 
-int __wrap_blx__guard_create(const struct blx__guard_opts *opts, struct blx__guard **ret_guard)
+int __wrap_blx__guard_create(
+	const struct blx__guard_opts *opts, struct blx__guard **ret_guard)
 {
 	struct blx__guard_opts changed = *opts;
 
@@ -278,8 +286,8 @@ int __wrap_blx__guard_create(const struct blx__guard_opts *opts, struct blx__gua
 void __real_raft_set_snapshot_trailing(struct raft *r, unsigned n);
 void __wrap_raft_set_snapshot_trailing(struct raft *r, unsigned n);
 
-/* The library keeps thousands of entries behind a snapshot; no run here has so many, and no
- * member would ever need a snapshot from another. */
+/* The library keeps thousands of entries behind a snapshot; no run here has so many, and
+ * no member would ever need a snapshot from another. */
 void __wrap_raft_set_snapshot_trailing(struct raft *r, unsigned n)
 {
 	__real_raft_set_snapshot_trailing(r, taps_trailing > 0 ? taps_trailing : n);

@@ -13,10 +13,10 @@
 
 enum sim_mutation {
 	SIM_MUTATE_NONE,
-	SIM_MUTATE_STALE_READ,  /* consistent reads ask nobody */
-	SIM_MUTATE_EARLY_ACK,   /* the log says that entries are durable before they are */
-	SIM_MUTATE_LYING_DISK,  /* the disk says so */
-	SIM_MUTATE_TWICE,       /* commands that are sent again are applied again */
+	SIM_MUTATE_STALE_READ, /* consistent reads ask nobody */
+	SIM_MUTATE_EARLY_ACK,  /* the log says that entries are durable before they are */
+	SIM_MUTATE_LYING_DISK, /* the disk says so */
+	SIM_MUTATE_TWICE,      /* commands that are sent again are applied again */
 	SIM_MUTATE_FORGET_VOTE, /* a vote is not written down */
 	SIM_MUTATE_SKIP_ENTRY,  /* a follower leaves one out */
 	SIM_MUTATE_CURE         /* of the guard's cures some are left out */

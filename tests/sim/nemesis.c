@@ -77,7 +77,8 @@ static void one_way(struct sim_nemesis *nemesis)
 			if (i != k && sim_chance(&nemesis->rng, 300)) {
 				cut(nemesis, i, k);
 				sim_tell(cluster->world, cluster->members[k].name,
-					"hears nothing from %s", cluster->members[i].name);
+					"hears nothing from %s",
+					cluster->members[i].name);
 			}
 		}
 	}
@@ -100,7 +101,9 @@ static void isolate(struct sim_nemesis *nemesis)
 		}
 	}
 	sim_tell(nemesis->cluster->world, victim->name, "is cut off: %s",
-		deaf && mute ? "both ways" : deaf ? "it hears nobody" : "nobody hears it");
+		deaf && mute ? "both ways"
+		: deaf       ? "it hears nobody"
+			     : "nobody hears it");
 	mend_later(nemesis);
 }
 
@@ -121,7 +124,8 @@ static void slow(struct sim_nemesis *nemesis)
 			from->latency_ns = latency;
 		}
 	}
-	sim_tell(cluster->world, victim->name, "has slow links, %llu ms", (ull)(latency / SIM_MS));
+	sim_tell(cluster->world, victim->name, "has slow links, %llu ms",
+		(ull)(latency / SIM_MS));
 	mend_later(nemesis);
 }
 
@@ -140,7 +144,8 @@ static void reset(struct sim_nemesis *nemesis)
 
 /* ---- processes and hosts ---- */
 
-static void end_one(struct sim_nemesis *nemesis, struct sim_member *victim, enum sim_end how)
+static void end_one(
+	struct sim_nemesis *nemesis, struct sim_member *victim, enum sim_end how)
 {
 	if (victim->state != SIM_MEMBER_UP && victim->state != SIM_MEMBER_STOPPING) {
 		return;
@@ -148,7 +153,8 @@ static void end_one(struct sim_nemesis *nemesis, struct sim_member *victim, enum
 	sim_member_end(victim, how);
 	if (sim_chance(&nemesis->rng, 100)) {
 		victim->start_budget = 1 + blx__rng_below(&nemesis->rng, 60);
-		victim->start_end = sim_chance(&nemesis->rng, 500) ? SIM_END_KILL : SIM_END_POWER;
+		victim->start_end =
+			sim_chance(&nemesis->rng, 500) ? SIM_END_KILL : SIM_END_POWER;
 	}
 	sim_member_start_after(victim, sim_spread(&nemesis->rng, 10 * SIM_MS, 2 * SIM_S));
 }
@@ -188,15 +194,15 @@ static void clock_change(struct sim_nemesis *nemesis)
 		uint64_t rate = sim_between(&nemesis->rng, 900000, 1100000);
 
 		sim_env_drift(&victim->env, rate);
-		sim_tell(nemesis->cluster->world, victim->name, "has a clock that runs at %.1f %%",
-			(double)rate / 1e4);
+		sim_tell(nemesis->cluster->world, victim->name,
+			"has a clock that runs at %.1f %%", (double)rate / 1e4);
 		return;
 	}
 	jump = (int64_t)sim_spread(&nemesis->rng, 10, 3 * 3600 * 1000);
 	jump = sim_chance(&nemesis->rng, 500) ? jump : -jump;
 	victim->env.wall_offset_ms += jump;
-	sim_tell(nemesis->cluster->world, victim->name, "has its wall clock set by %lld ms",
-		(long long)jump);
+	sim_tell(nemesis->cluster->world, victim->name,
+		"has its wall clock set by %lld ms", (long long)jump);
 }
 
 /* ---- disks ---- */
@@ -206,8 +212,8 @@ static void stall(struct sim_nemesis *nemesis)
 	struct sim_member *victim = pick(nemesis);
 	uint64_t time = some_time(nemesis);
 
-	sim_tell(nemesis->cluster->world, victim->name, "has a disk that stalls for %llu ms",
-		(ull)(time / SIM_MS));
+	sim_tell(nemesis->cluster->world, victim->name,
+		"has a disk that stalls for %llu ms", (ull)(time / SIM_MS));
 	sim_env_stall(&victim->env, time);
 }
 
@@ -268,7 +274,8 @@ static void wipe(struct sim_nemesis *nemesis)
 		return;
 	}
 	if (sim_chance(&nemesis->rng, 400) && sim_disk_rot(&victim->env.disk)) {
-		sim_tell(nemesis->cluster->world, victim->name, "has a bit of its disk turned");
+		sim_tell(nemesis->cluster->world, victim->name,
+			"has a bit of its disk turned");
 		sim_member_start_after(victim, some_time(nemesis));
 		return;
 	}
@@ -305,23 +312,25 @@ static void join(struct sim_nemesis *nemesis, struct sim_member *via)
 
 	if (target != NULL && sim_admin_ask(nemesis->admin, via, BLX__OP_JOIN, target)) {
 		nemesis->cluster->count++;
-		sim_tell(nemesis->cluster->world, target->name, "asks %s to be let in", via->name);
+		sim_tell(nemesis->cluster->world, target->name, "asks %s to be let in",
+			via->name);
 	}
 }
 
 /* With disks lost, a good operator lets nobody go but those who lost them. */
 static bool may_go(const struct sim_nemesis *nemesis, const struct sim_member *target)
 {
-	bool losses =
-		(nemesis->cluster->plan->faults & (SIM_FAULT_WIPE | SIM_FAULT_GHOST)) != 0;
+	bool losses = (nemesis->cluster->plan->faults &
+			      (SIM_FAULT_WIPE | SIM_FAULT_GHOST)) != 0;
 
-	return !losses || (target->state == SIM_MEMBER_GONE && target->damaged) || target->ghost;
+	return !losses || (target->state == SIM_MEMBER_GONE && target->damaged) ||
+	       target->ghost;
 }
 
 static void members(struct sim_nemesis *nemesis)
 {
-	static const uint8_t ops[] = { BLX__OP_PROMOTE, BLX__OP_PROMOTE, BLX__OP_DEMOTE,
-		BLX__OP_REMOVE };
+	static const uint8_t ops[] = {
+		BLX__OP_PROMOTE, BLX__OP_PROMOTE, BLX__OP_DEMOTE, BLX__OP_REMOVE};
 	struct sim_member *via = sim_cluster_any(nemesis->cluster, &nemesis->rng);
 	struct sim_member *target = pick(nemesis);
 	uint8_t op = ops[blx__rng_below(&nemesis->rng, sizeof ops)];
@@ -332,7 +341,7 @@ static void members(struct sim_nemesis *nemesis)
 	if (sim_chance(&nemesis->rng, 350)) {
 		join(nemesis, via);
 	} else if (target->state != SIM_MEMBER_NONE &&
-		(op == BLX__OP_PROMOTE || may_go(nemesis, target))) {
+		   (op == BLX__OP_PROMOTE || may_go(nemesis, target))) {
 		(void)sim_admin_ask(nemesis->admin, via, op, target);
 	}
 }
@@ -340,8 +349,8 @@ static void members(struct sim_nemesis *nemesis)
 static void transfer(struct sim_nemesis *nemesis)
 {
 	struct sim_member *via = sim_cluster_any(nemesis->cluster, &nemesis->rng);
-	struct sim_member *target =
-		&nemesis->cluster->members[blx__rng_below(&nemesis->rng, nemesis->cluster->count)];
+	struct sim_member *target = &nemesis->cluster->members[blx__rng_below(
+		&nemesis->rng, nemesis->cluster->count)];
 
 	if (via != NULL && !via->ghost && target->state != SIM_MEMBER_NONE) {
 		(void)sim_admin_ask(nemesis->admin, via, BLX__OP_TRANSFER, target);
@@ -434,10 +443,10 @@ static void on_next(struct sim_event *event)
 	again(nemesis);
 }
 
-void sim_nemesis_init(struct sim_nemesis *nemesis, struct sim_cluster *cluster,
-	struct sim_admin *admin)
+void sim_nemesis_init(
+	struct sim_nemesis *nemesis, struct sim_cluster *cluster, struct sim_admin *admin)
 {
-	*nemesis = (struct sim_nemesis){ .cluster = cluster, .admin = admin };
+	*nemesis = (struct sim_nemesis){.cluster = cluster, .admin = admin};
 	sim_world_rng(cluster->world, "nemesis", 0, &nemesis->rng);
 	sim_event_init(&nemesis->next, on_next, nemesis);
 	sim_event_init(&nemesis->mend, on_mend, nemesis);
@@ -459,7 +468,8 @@ static void mend_member(struct sim_nemesis *nemesis, struct sim_member *member)
 		sim_env_drift(&member->env, 1000000);
 	}
 	if (member->state == SIM_MEMBER_DOWN && member->node == NULL) {
-		sim_member_start_after(member, sim_between(&nemesis->rng, 1, 500) * SIM_MS);
+		sim_member_start_after(
+			member, sim_between(&nemesis->rng, 1, 500) * SIM_MS);
 	}
 	sim_world_mix(world, member->number, member->state);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What goes wrong: one thing after another, by chance, of the kinds that the plan allows. */
+/* What goes wrong: one thing after another, by chance, of the kinds that the plan allows.
+ */
 #ifndef SIM_NEMESIS_H
 #define SIM_NEMESIS_H
 
@@ -11,9 +12,9 @@ struct sim_nemesis {
 	struct sim_admin *admin;     /* borrowed */
 	struct blx__rng rng;
 	struct sim_event next;
-	struct sim_event mend;       /* of the network */
-	struct sim_event room;       /* on disks that are full */
-	unsigned lost;               /* disks, so far */
+	struct sim_event mend; /* of the network */
+	struct sim_event room; /* on disks that are full */
+	unsigned lost;         /* disks, so far */
 	uint64_t count[SIM_FAULTS];
 };
 

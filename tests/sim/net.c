@@ -11,8 +11,8 @@
 /* What a kernel takes of a writer before it makes it wait. */
 #define SEND_BUFFER (256 * 1024)
 
-#define BYTE_NS  8 /* a gigabit a second */
-#define RETRY_NS (200 * SIM_MS)
+#define BYTE_NS     8 /* a gigabit a second */
+#define RETRY_NS    (200 * SIM_MS)
 
 enum chunk_kind { CHUNK_DATA, CHUNK_CONNECTED, CHUNK_END, CHUNK_RESET };
 
@@ -102,7 +102,8 @@ static void pipe_wake(struct pipe *pipe)
 	sim_event_at(world_of(pipe->conn), &pipe->event, first->due_ns);
 }
 
-static void pipe_put(struct pipe *pipe, enum chunk_kind kind, const void *bytes, size_t len)
+static void pipe_put(
+	struct pipe *pipe, enum chunk_kind kind, const void *bytes, size_t len)
 {
 	struct sim_world *world = world_of(pipe->conn);
 	struct chunk *chunk = sim_alloc(sizeof *chunk + len);
@@ -189,8 +190,8 @@ static void on_close_event(struct sim_event *event)
 		return;
 	}
 	if (stream->cbs != NULL) {
-		stream->cbs->on_close(stream, stream->close_status, stream->close_text,
-			stream->data);
+		stream->cbs->on_close(
+			stream, stream->close_status, stream->close_text, stream->data);
 	}
 	if (stream->close_status == BLX_ECANCELED && conn->ends[1 - side] != NULL) {
 		pipe_put(&conn->pipes[1 - side], CHUNK_END, NULL, 0);
@@ -240,7 +241,8 @@ static struct blx__stream *stream_create(struct conn *conn, unsigned side)
 
 /* ---- arriving ---- */
 
-static void arrive_data(struct blx__stream *stream, struct pipe *pipe, struct chunk *chunk)
+static void arrive_data(
+	struct blx__stream *stream, struct pipe *pipe, struct chunk *chunk)
 {
 	struct sim_net *net = pipe->conn->net;
 	size_t left = chunk->len - chunk->at;
@@ -277,7 +279,8 @@ static void arrive(struct blx__stream *stream, struct pipe *pipe, struct chunk *
 	case CHUNK_RESET:
 		pipe_drop(pipe, chunk);
 		stream_end(stream, BLX_ECONNECT,
-			stream->connected ? "connection reset by peer" : "connection refused");
+			stream->connected ? "connection reset by peer"
+					  : "connection refused");
 		break;
 	}
 }
@@ -362,7 +365,7 @@ static struct blx__listener *find_listener(struct sim_host *host, const char *ad
 {
 	struct blx__list *link;
 
-	blx__list_foreach(link, &host->listeners) {
+	blx__list_foreach (link, &host->listeners) {
 		struct blx__listener *listener =
 			blx__container_of(link, struct blx__listener, link);
 
@@ -411,8 +414,8 @@ static void on_syn(struct sim_event *event)
 	pipe_put(&conn->pipes[0], CHUNK_CONNECTED, NULL, 0);
 	listener->cb(listener, stream, listener->data);
 	if (stream->cbs == NULL && !stream->closing) {
-		sim_fail(conn->net->world, "%s: a connection was neither accepted nor closed",
-			host->name);
+		sim_fail(conn->net->world,
+			"%s: a connection was neither accepted nor closed", host->name);
 	}
 	host->leave(host);
 }
@@ -431,8 +434,8 @@ static bool parse_host(const char *address, unsigned *ret_number)
 	return true;
 }
 
-static struct conn *conn_create(struct sim_net *net, unsigned from, unsigned to,
-	const char *address)
+static struct conn *conn_create(
+	struct sim_net *net, unsigned from, unsigned to, const char *address)
 {
 	struct conn *conn = sim_alloc(sizeof *conn);
 	unsigned side;
@@ -446,8 +449,10 @@ static struct conn *conn_create(struct sim_net *net, unsigned from, unsigned to,
 		conn->pipes[side].conn = conn;
 		conn->pipes[side].side = side;
 		blx__list_init(&conn->pipes[side].chunks);
-		sim_event_init(&conn->pipes[side].event, on_pipe_event, &conn->pipes[side]);
-		sim_event_init(&conn->pipes[side].give_up, on_give_up, &conn->pipes[side]);
+		sim_event_init(
+			&conn->pipes[side].event, on_pipe_event, &conn->pipes[side]);
+		sim_event_init(
+			&conn->pipes[side].give_up, on_give_up, &conn->pipes[side]);
 	}
 	blx__list_push_back(&net->conns, &conn->link);
 	return conn;
@@ -460,14 +465,15 @@ static struct sim_host *host_of(struct blx__net *table)
 	return table->impl;
 }
 
-static int on_listen(struct blx__net *table, const char *address, blx__accept_cb cb, void *data,
-	struct blx__listener **ret_listener, blx_error *error)
+static int on_listen(struct blx__net *table, const char *address, blx__accept_cb cb,
+	void *data, struct blx__listener **ret_listener, blx_error *error)
 {
 	struct sim_host *host = host_of(table);
 	struct blx__listener *listener;
 
 	if (find_listener(host, address) != NULL) {
-		return blx__error_set(error, BLX_EINUSE, "listen at %s: address in use", address);
+		return blx__error_set(
+			error, BLX_EINUSE, "listen at %s: address in use", address);
 	}
 	listener = sim_alloc(sizeof *listener);
 	listener->host = host;
@@ -500,7 +506,8 @@ static int on_connect(struct blx__net *table, const char *address,
 	unsigned to;
 
 	if (!parse_host(address, &to)) {
-		return blx__error_set(error, BLX_EINVAL, "connect to %s: no such address", address);
+		return blx__error_set(
+			error, BLX_EINVAL, "connect to %s: no such address", address);
 	}
 	conn = conn_create(host->net, host->number, to, address);
 	*ret_stream = stream_create(conn, 0);
@@ -511,7 +518,8 @@ static int on_connect(struct blx__net *table, const char *address,
 	return 0;
 }
 
-static void on_accept(struct blx__stream *stream, const struct blx__stream_cbs *cbs, void *data)
+static void on_accept(
+	struct blx__stream *stream, const struct blx__stream_cbs *cbs, void *data)
 {
 	stream->cbs = cbs;
 	stream->data = data;
@@ -569,10 +577,10 @@ static const struct blx__net_ops ops = {
 
 /* ---- hosts and links ---- */
 
-void sim_host_init(struct sim_host *host, struct sim_net *net, unsigned number,
-	const char *name)
+void sim_host_init(
+	struct sim_host *host, struct sim_net *net, unsigned number, const char *name)
 {
-	host->table = (struct blx__net){ .ops = &ops, .impl = host };
+	host->table = (struct blx__net){.ops = &ops, .impl = host};
 	host->net = net;
 	host->number = number;
 	host->name = name;
@@ -610,10 +618,10 @@ void sim_host_end(struct sim_host *host, bool polite)
 	struct blx__list *link;
 	struct blx__list *tmp;
 
-	blx__list_foreach_safe(link, tmp, &host->listeners) {
+	blx__list_foreach_safe (link, tmp, &host->listeners) {
 		on_listener_close(blx__container_of(link, struct blx__listener, link));
 	}
-	blx__list_foreach_safe(link, tmp, &net->conns) {
+	blx__list_foreach_safe (link, tmp, &net->conns) {
 		struct conn *conn = blx__container_of(link, struct conn, link);
 
 		if (conn->hosts[0] == host->number) {
@@ -641,12 +649,13 @@ bool sim_host_idle(const struct sim_host *host)
 {
 	struct blx__list *link;
 
-	blx__list_foreach(link, &host->net->conns) {
+	blx__list_foreach (link, &host->net->conns) {
 		const struct conn *conn = blx__container_of(link, struct conn, link);
 		unsigned side;
 
 		for (side = 0; side < 2; side++) {
-			if (conn->hosts[side] == host->number && conn->ends[side] != NULL) {
+			if (conn->hosts[side] == host->number &&
+				conn->ends[side] != NULL) {
 				return false;
 			}
 		}
@@ -656,7 +665,7 @@ bool sim_host_idle(const struct sim_host *host)
 
 void sim_net_init(struct sim_net *net, struct sim_world *world)
 {
-	*net = (struct sim_net){ .world = world };
+	*net = (struct sim_net){.world = world};
 	sim_world_rng(world, "net", 0, &net->rng);
 	blx__list_init(&net->conns);
 }
@@ -682,7 +691,7 @@ void sim_net_cut(struct sim_net *net, unsigned from, unsigned to, bool cut)
 		return;
 	}
 	/* What waits is sent again, each when its timer says so. */
-	blx__list_foreach(link, &net->conns) {
+	blx__list_foreach (link, &net->conns) {
 		struct conn *conn = blx__container_of(link, struct conn, link);
 		unsigned side;
 
@@ -704,7 +713,7 @@ void sim_net_reset(struct sim_net *net, unsigned a, unsigned b)
 {
 	struct blx__list *link;
 
-	blx__list_foreach(link, &net->conns) {
+	blx__list_foreach (link, &net->conns) {
 		struct conn *conn = blx__container_of(link, struct conn, link);
 		unsigned side;
 

@@ -24,7 +24,7 @@ struct sim_link {
 struct sim_net {
 	struct sim_world *world; /* borrowed */
 	struct blx__rng rng;
-	struct sim_host *hosts[SIM_HOSTS_MAX]; /* borrowed */
+	struct sim_host *hosts[SIM_HOSTS_MAX];               /* borrowed */
 	struct sim_link links[SIM_HOSTS_MAX][SIM_HOSTS_MAX]; /* from, to */
 	struct blx__list conns;
 	uint64_t give_up_ns; /* a TCP that gets nothing through ends after this */
@@ -41,8 +41,8 @@ struct sim_host {
 	const char *name; /* borrowed */
 	struct blx__list listeners;
 	bool up; /* there is a kernel to answer */
-	/* What follows is done as the host's process, until leave; false: it is paused now, and
-	 * the event comes again. */
+	/* What follows is done as the host's process, until leave; false: it is paused
+	 * now, and the event comes again. */
 	bool (*enter)(struct sim_host *host, struct sim_event *event);
 	void (*leave)(struct sim_host *host);
 };
@@ -50,8 +50,8 @@ struct sim_host {
 void sim_net_init(struct sim_net *net, struct sim_world *world);
 void sim_net_finish(struct sim_net *net);
 
-void sim_host_init(struct sim_host *host, struct sim_net *net, unsigned number,
-	const char *name);
+void sim_host_init(
+	struct sim_host *host, struct sim_net *net, unsigned number, const char *name);
 
 /* Its process ended. Polite: the kernel tells the others; not: power went. */
 void sim_host_end(struct sim_host *host, bool polite);

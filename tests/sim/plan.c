@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *const names[SIM_FAULTS] = { "partition", "one-way", "isolate", "slow", "reset",
-	"kill", "power", "stop", "pause", "stall", "disk", "full", "clock", "members", "transfer",
-	"wipe", "ghost" };
+static const char *const names[SIM_FAULTS] = {"partition", "one-way", "isolate", "slow",
+	"reset", "kill", "power", "stop", "pause", "stall", "disk", "full", "clock",
+	"members", "transfer", "wipe", "ghost"};
 
 const char *sim_fault_name(unsigned i)
 {
@@ -62,7 +62,7 @@ void sim_faults_format(unsigned faults, char *ret_text, size_t size)
 
 static void plan_cluster(struct sim_plan *plan, struct blx__rng *rng)
 {
-	static const unsigned sizes[] = { 1, 3, 3, 3, 3, 3, 5, 5 };
+	static const unsigned sizes[] = {1, 3, 3, 3, 3, 3, 5, 5};
 
 	plan->members = sizes[blx__rng_below(rng, sizeof sizes / sizeof sizes[0])];
 	plan->election_ms = (unsigned)sim_spread(rng, 150, 600);
@@ -98,27 +98,33 @@ static void plan_faults(struct sim_plan *plan, struct blx__rng *rng)
 	unsigned part = (unsigned)sim_between(rng, 100, 600);
 	unsigned i;
 
+	plan->fault_ns = sim_spread(rng, 100 * SIM_MS, 1600 * SIM_MS);
+	plan->leader_bias = (unsigned)sim_between(rng, 200, 900);
+	plan->chaos_ns = sim_between(rng, 4, 9) * SIM_S;
+	plan->load_ns = 1 * SIM_S;
 	for (i = 0; i < SIM_FAULTS; i++) {
 		if (sim_chance(rng, part)) {
 			plan->faults |= 1u << i;
 		}
 	}
-	plan->fault_ns = sim_spread(rng, 100 * SIM_MS, 1600 * SIM_MS);
-	plan->leader_bias = (unsigned)sim_between(rng, 200, 900);
-	plan->chaos_ns = sim_between(rng, 4, 9) * SIM_S;
-	plan->load_ns = 1 * SIM_S;
 }
 
+/* Each part from chance of its own: what is added to one changes no other. */
 void sim_plan_make(struct sim_plan *plan, uint64_t seed)
 {
-	struct blx__rng rng;
+	static void (*const parts[])(struct sim_plan * plan, struct blx__rng * rng) = {
+		plan_cluster, plan_outside, plan_load, plan_faults};
+	unsigned i;
 
-	*plan = (struct sim_plan){ .seed = seed };
-	blx__rng_init(&rng, seed * UINT64_C(0x9e3779b97f4a7c15) + 0x5eed);
-	plan_cluster(plan, &rng);
-	plan_outside(plan, &rng);
-	plan_load(plan, &rng);
-	plan_faults(plan, &rng);
+	*plan = (struct sim_plan){.seed = seed};
+	for (i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+		struct blx__rng rng;
+
+		blx__rng_init(&rng, seed * UINT64_C(0x9e3779b97f4a7c15) + i * 0x5eed);
+		(void)blx__rng_u64(&rng);
+		blx__rng_init(&rng, blx__rng_u64(&rng));
+		parts[i](plan, &rng);
+	}
 }
 
 void sim_plan_format(const struct sim_plan *plan, char *ret_text, size_t size)
@@ -127,12 +133,15 @@ void sim_plan_format(const struct sim_plan *plan, char *ret_text, size_t size)
 
 	sim_faults_format(plan->faults, faults, sizeof faults);
 	(void)snprintf(ret_text, size,
-		"%u members, %u clients, %u keys, election %u ms, heartbeat %u ms, latency %.1f ms, "
-		"disk %.1f to %.1f ms, snapshot every %llu entries or %llu bytes, faults %s every "
+		"%u members, %u clients, %u keys, election %u ms, heartbeat %u ms, "
+		"latency %.1f ms, "
+		"disk %.1f to %.1f ms, snapshot every %llu entries or %llu bytes, faults "
+		"%s every "
 		"%.1f s for %.1f s",
-		plan->members, plan->clients, plan->keys, plan->election_ms, plan->heartbeat_ms,
-		(double)plan->latency_ns / 1e6, (double)plan->disk.low_ns / 1e6,
-		(double)plan->disk.high_ns / 1e6, (unsigned long long)plan->snapshot_entries,
-		(unsigned long long)plan->snapshot_bytes, faults, (double)plan->fault_ns / 1e9,
-		(double)plan->chaos_ns / 1e9);
+		plan->members, plan->clients, plan->keys, plan->election_ms,
+		plan->heartbeat_ms, (double)plan->latency_ns / 1e6,
+		(double)plan->disk.low_ns / 1e6, (double)plan->disk.high_ns / 1e6,
+		(unsigned long long)plan->snapshot_entries,
+		(unsigned long long)plan->snapshot_bytes, faults,
+		(double)plan->fault_ns / 1e9, (double)plan->chaos_ns / 1e9);
 }

@@ -31,7 +31,8 @@ enum sim_fault {
 	SIM_FAULT_MEMBERS = 1 << 13,  /* join, promote, demote, remove */
 	SIM_FAULT_TRANSFER = 1 << 14, /* leadership */
 	SIM_FAULT_WIPE = 1 << 15,     /* a member's disk is lost, or rots */
-	SIM_FAULT_GHOST = 1 << 16,    /* a lost disk is replaced by one with the old identity */
+	SIM_FAULT_GHOST =
+		1 << 16, /* a lost disk is replaced by one with the old identity */
 	SIM_FAULT_ALL = (1 << 17) - 1
 };
 
@@ -51,12 +52,12 @@ struct sim_plan {
 	unsigned keys;
 	unsigned value_max;
 	unsigned faults;
-	uint64_t fault_ns;  /* mean time between two */
-	uint64_t chaos_ns;  /* how long there are faults */
-	uint64_t load_ns;   /* how long clients go on after that */
-	uint64_t steps_max; /* events with faults; 0: by time alone */
-	unsigned think_ms;  /* of a client, at most */
-	unsigned read_part; /* per mille */
+	uint64_t fault_ns;    /* mean time between two */
+	uint64_t chaos_ns;    /* how long there are faults */
+	uint64_t load_ns;     /* how long clients go on after that */
+	uint64_t steps_max;   /* events with faults; 0: by time alone */
+	unsigned think_ms;    /* of a client, at most */
+	unsigned read_part;   /* per mille */
 	unsigned leader_bias; /* per mille of faults that meet the leader */
 
 	unsigned election_ms;

@@ -68,9 +68,12 @@ static void run_load(struct run *run, const struct sim_plan *plan)
 	while (!run->world.failed && run->workload.oks < wanted) {
 		if (run->world.now_ns > began + LIVE_NS) {
 			sim_fail(&run->world,
-				"liveness: %llu operations in %u s without faults, %llu expected",
-				(unsigned long long)(run->workload.oks + 2 * plan->clients - wanted),
-				(unsigned)(LIVE_NS / SIM_S), 2 * (unsigned long long)plan->clients);
+				"liveness: %llu operations in %u s without faults, %llu "
+				"expected",
+				(unsigned long long)(run->workload.oks +
+						     2 * plan->clients - wanted),
+				(unsigned)(LIVE_NS / SIM_S),
+				2 * (unsigned long long)plan->clients);
 			return;
 		}
 		run_until(run, run->world.now_ns + 100 * SIM_MS, 0);
@@ -92,13 +95,26 @@ static void run_quiet(struct run *run)
 			return;
 		}
 		if (run->world.now_ns > began + LIVE_NS) {
-			sim_fail(&run->world, "liveness: %u s without faults and load, and %s",
+			sim_fail(&run->world,
+				"liveness: %u s without faults and load, and %s",
 				(unsigned)(LIVE_NS / SIM_S), why);
 		}
 	}
 }
 
-/* All end in good order, and leave nothing. */
+static bool all_down(const struct run *run)
+{
+	unsigned i;
+
+	for (i = 0; i < run->cluster.count; i++) {
+		if (run->cluster.members[i].node != NULL) {
+			return false;
+		}
+	}
+	return true;
+}
+
+/* All end in good order, and leave nothing. Each is held to its time by itself. */
 static void run_down(struct run *run)
 {
 	unsigned i;
@@ -113,11 +129,8 @@ static void run_down(struct run *run)
 			sim_member_stop(member);
 		}
 	}
-	run_until(run, run->world.now_ns + LIVE_NS, 0);
-	for (i = 0; i < run->cluster.count && !run->world.failed; i++) {
-		if (run->cluster.members[i].node != NULL) {
-			sim_fail(&run->world, "%s does not stop", run->cluster.members[i].name);
-		}
+	while (!run->world.failed && !all_down(run)) {
+		run_until(run, run->world.now_ns + 100 * SIM_MS, 0);
 	}
 }
 
@@ -149,7 +162,7 @@ static void outcome_of(const struct run *run, struct sim_outcome *ret)
 {
 	unsigned i;
 
-	*ret = (struct sim_outcome){ .seed = run->world.seed,
+	*ret = (struct sim_outcome){.seed = run->world.seed,
 		.failed = run->world.failed,
 		.hash = run->world.hash,
 		.steps = run->world.steps,
@@ -164,7 +177,7 @@ static void outcome_of(const struct run *run, struct sim_outcome *ret)
 		.messages = run->cluster.net.messages,
 		.snapshots = run->snapshots,
 		.installs = run->installs,
-		.changes = run->admin.done };
+		.changes = run->admin.done};
 	memcpy(ret->failure, run->world.failure, sizeof ret->failure);
 	memcpy(ret->faults, run->nemesis.count, sizeof ret->faults);
 	for (i = 0; i < SIM_HOSTS_MAX; i++) {
@@ -185,7 +198,8 @@ void sim_run(const struct sim_plan *plan, FILE *story, struct sim_outcome *ret_o
 	if (story != NULL) {
 		blx__log_set(on_log, BLX__LOG_INFO, &run->world);
 		sim_plan_format(plan, text, sizeof text);
-		sim_tell(&run->world, NULL, "seed %llu: %s", (unsigned long long)plan->seed, text);
+		sim_tell(&run->world, NULL, "seed %llu: %s",
+			(unsigned long long)plan->seed, text);
 	}
 	sim_taps_set(&run->cluster.checks, plan->trailing);
 	run->cluster.on_end = on_end;

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 /* A run that takes longer is stuck. */
-#define RUN_S 120
+#define RUN_S    120
 
 #define JOBS_MAX 64
 
@@ -82,14 +82,15 @@ static size_t read_all(int fd, void *data, size_t size)
 
 static void died(struct sim_outcome *outcome, uint64_t seed, int status, const char *said)
 {
-	*outcome = (struct sim_outcome){ .seed = seed, .failed = true };
+	*outcome = (struct sim_outcome){.seed = seed, .failed = true};
 	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM) {
 		(void)snprintf(outcome->failure, sizeof outcome->failure,
 			"stuck: not over after %d s of real time", RUN_S);
 	} else {
-		(void)snprintf(outcome->failure, sizeof outcome->failure, "crash: %s %d: %.900s",
-			WIFSIGNALED(status) ? "signal" : "status",
-			WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), said);
+		(void)snprintf(outcome->failure, sizeof outcome->failure,
+			"crash: %s %d: %.900s", WIFSIGNALED(status) ? "signal" : "status",
+			WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status),
+			said);
 	}
 }
 
@@ -113,7 +114,7 @@ static void job_end(struct job *job, struct sim_outcome *ret_outcome)
 
 void sim_runner_one(const struct sim_plan *plan, struct sim_outcome *ret_outcome)
 {
-	struct job job = { 0 };
+	struct job job = {0};
 
 	if (!job_begin(&job, plan)) {
 		perror("simulator: fork");
@@ -131,8 +132,9 @@ static struct job *job_wait(struct job *jobs, unsigned count)
 
 	for (;;) {
 		for (i = 0; i < count; i++) {
-			polls[i] = (struct pollfd){ .fd = jobs[i].pid != 0 ? jobs[i].answer : -1,
-				.events = POLLIN };
+			polls[i] = (struct pollfd){
+				.fd = jobs[i].pid != 0 ? jobs[i].answer : -1,
+				.events = POLLIN};
 		}
 		if (poll(polls, count, -1) < 0) {
 			continue;
@@ -147,7 +149,7 @@ static struct job *job_wait(struct job *jobs, unsigned count)
 
 void sim_runner_many(const struct sim_batch *batch)
 {
-	struct job jobs[JOBS_MAX] = { 0 };
+	struct job jobs[JOBS_MAX] = {0};
 	unsigned count = batch->jobs < JOBS_MAX ? batch->jobs : JOBS_MAX;
 	unsigned running = 0;
 	uint64_t seed = batch->first;
@@ -257,8 +259,9 @@ void sim_plan_command(const struct sim_plan *plan, char *ret_text, size_t size)
 	(void)snprintf(ret_text, size,
 		"blixard-sim --seed %llu --faults %s --members %u --clients %u --keys %u "
 		"--value-max %u --chaos-ms %llu%s%s --trace",
-		(unsigned long long)plan->seed, faults, plan->members, plan->clients, plan->keys,
-		plan->value_max, (unsigned long long)(plan->chaos_ns / SIM_MS),
+		(unsigned long long)plan->seed, faults, plan->members, plan->clients,
+		plan->keys, plan->value_max,
+		(unsigned long long)(plan->chaos_ns / SIM_MS),
 		sim_mutations.text != NULL ? " --mutate " : "",
 		sim_mutations.text != NULL ? sim_mutations.text : "");
 }

@@ -19,7 +19,8 @@ struct sim_batch {
 	/* Sets what was given by hand. */
 	void (*adjust)(struct sim_plan *plan, void *data);
 	/* False: no more are begun. */
-	bool (*cb)(const struct sim_plan *plan, const struct sim_outcome *outcome, void *data);
+	bool (*cb)(const struct sim_plan *plan, const struct sim_outcome *outcome,
+		void *data);
 	void *data;
 };
 void sim_runner_many(const struct sim_batch *batch);

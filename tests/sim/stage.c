@@ -17,7 +17,7 @@
 /* What is waited for comes within this. */
 #define WAIT_NS (20 * SIM_S)
 
-#define ASK_MS 1500
+#define ASK_MS  1500
 
 struct sim_stage_call {
 	struct blx__request request;
@@ -30,8 +30,8 @@ struct sim_stage_call {
 	uint32_t value;
 };
 
-__attribute__((format(printf, 2, 3))) static bool answer(struct sim_stage *stage,
-	const char *format, ...)
+__attribute__((format(printf, 2, 3))) static bool answer(
+	struct sim_stage *stage, const char *format, ...)
 {
 	va_list args;
 
@@ -67,7 +67,8 @@ static bool wait_for(struct sim_stage *stage,
 
 static struct sim_member *member_of(struct sim_stage *stage, const char *name)
 {
-	if (name == NULL || name[0] < 'A' || name[0] >= 'A' + SIM_HOSTS_MAX || name[1] != '\0') {
+	if (name == NULL || name[0] < 'A' || name[0] >= 'A' + SIM_HOSTS_MAX ||
+		name[1] != '\0') {
 		return NULL;
 	}
 	return &stage->cluster.members[name[0] - 'A'];
@@ -101,11 +102,11 @@ static void call_end(struct sim_stage *stage)
 	stage->call = NULL;
 }
 
-static void ask(struct sim_stage *stage, struct sim_member *member, const struct sim_wish *wish)
+static void ask(
+	struct sim_stage *stage, struct sim_member *member, const struct sim_wish *wish)
 {
-	struct sim_session session = { .id = stage->session,
-		.seq = ++stage->seq,
-		.acked = stage->seq };
+	struct sim_session session = {
+		.id = stage->session, .seq = ++stage->seq, .acked = stage->seq};
 	struct sim_stage_call *call = sim_alloc(sizeof *call);
 
 	call->stage = stage;
@@ -133,13 +134,13 @@ static bool tell_result(struct sim_stage *stage)
 		return answer(stage, "%u", call->value);
 	}
 	return answer(stage, "%s%s", call->code == 0 ? "ok" : blx_strerror(call->code),
-		call->outcome == BLX_UNKNOWN             ? ", may have been done"
-			: call->outcome == BLX_NOT_APPLIED ? ", not done"
-							   : "");
+		call->outcome == BLX_UNKNOWN       ? ", may have been done"
+		: call->outcome == BLX_NOT_APPLIED ? ", not done"
+						   : "");
 }
 
-static bool ask_and_tell(struct sim_stage *stage, struct sim_member *member,
-	const struct sim_wish *wish)
+static bool ask_and_tell(
+	struct sim_stage *stage, struct sim_member *member, const struct sim_wish *wish)
 {
 	bool answered;
 
@@ -158,7 +159,7 @@ static bool ask_and_tell(struct sim_stage *stage, struct sim_member *member,
 /* put MEMBER KEY VALUE */
 static bool do_put(struct sim_stage *stage, char **words)
 {
-	struct sim_wish wish = { .kind = SIM_WISH_PUT, .size_max = 16 };
+	struct sim_wish wish = {.kind = SIM_WISH_PUT, .size_max = 16};
 
 	wish.key = (unsigned)atoi(words[2]);
 	wish.value = (uint32_t)atoi(words[3]);
@@ -168,7 +169,7 @@ static bool do_put(struct sim_stage *stage, char **words)
 /* get MEMBER KEY: consistent */
 static bool do_get(struct sim_stage *stage, char **words)
 {
-	struct sim_wish wish = { .kind = SIM_WISH_GET, .key = (unsigned)atoi(words[2]) };
+	struct sim_wish wish = {.kind = SIM_WISH_GET, .key = (unsigned)atoi(words[2])};
 
 	return ask_and_tell(stage, member_of(stage, words[1]), &wish);
 }
@@ -176,7 +177,8 @@ static bool do_get(struct sim_stage *stage, char **words)
 /* local MEMBER KEY: what its replica has */
 static bool do_local(struct sim_stage *stage, char **words)
 {
-	struct sim_wish wish = { .kind = SIM_WISH_GET_LOCAL, .key = (unsigned)atoi(words[2]) };
+	struct sim_wish wish = {
+		.kind = SIM_WISH_GET_LOCAL, .key = (unsigned)atoi(words[2])};
 
 	return ask_and_tell(stage, member_of(stage, words[1]), &wish);
 }
@@ -184,7 +186,7 @@ static bool do_local(struct sim_stage *stage, char **words)
 /* fill MEMBER KEYS TIMES: large values */
 static bool do_fill(struct sim_stage *stage, char **words)
 {
-	struct sim_wish wish = { .kind = SIM_WISH_PUT, .size_max = 256 * 1024 };
+	struct sim_wish wish = {.kind = SIM_WISH_PUT, .size_max = 256 * 1024};
 	unsigned keys = (unsigned)atoi(words[2]);
 	unsigned times = (unsigned)atoi(words[3]);
 	unsigned i;
@@ -264,7 +266,8 @@ static bool do_lead(struct sim_stage *stage, char **words)
 	for (i = 0; i < 20 && !is_leader(stage, member); i++) {
 		(void)wait_for(stage, is_leader, NULL);
 		if (!is_leader(stage, member)) {
-			(void)sim_admin_ask(&stage->admin, member, BLX__OP_TRANSFER, member);
+			(void)sim_admin_ask(
+				&stage->admin, member, BLX__OP_TRANSFER, member);
 			(void)wait_for(stage, is_idle, NULL);
 		}
 		run(stage, 100 * SIM_MS);
@@ -307,7 +310,8 @@ static bool do_mend(struct sim_stage *stage, char **words)
 /* pause MEMBER MS */
 static bool do_pause(struct sim_stage *stage, char **words)
 {
-	sim_env_pause(&member_of(stage, words[1])->env, (uint64_t)atoi(words[2]) * SIM_MS);
+	sim_env_pause(
+		&member_of(stage, words[1])->env, (uint64_t)atoi(words[2]) * SIM_MS);
 	return true;
 }
 
@@ -319,7 +323,8 @@ static bool do_kill(struct sim_stage *stage, char **words)
 
 static bool do_start(struct sim_stage *stage, char **words)
 {
-	return sim_member_start(member_of(stage, words[1])) || !answer(stage, "it does not start");
+	return sim_member_start(member_of(stage, words[1])) ||
+	       !answer(stage, "it does not start");
 }
 
 /* lose MEMBER: its disk, and it is made anew under its old identity */
@@ -344,7 +349,8 @@ static void look_at(const char *name, void *data)
 /* Some of the snapshot is there, and not all of it. */
 static bool is_half_way(struct sim_stage *stage, struct sim_member *member)
 {
-	struct sim_inode *dir = sim_inode_find(member->env.disk.root, "/blixard/snapshots");
+	struct sim_inode *dir =
+		sim_inode_find(member->env.disk.root, "/blixard/snapshots");
 	char name[256] = "";
 
 	if (dir == NULL || member->node->io->install == NULL) {
@@ -358,8 +364,8 @@ static bool is_half_way(struct sim_stage *stage, struct sim_member *member)
 static bool do_fetching(struct sim_stage *stage, char **words)
 {
 	return answer(stage, wait_for(stage, is_half_way, member_of(stage, words[1]))
-			? "it is half way"
-			: "it fetches nothing");
+				     ? "it is half way"
+				     : "it fetches nothing");
 }
 
 /* ---- what is so ---- */
@@ -394,8 +400,9 @@ static bool do_who(struct sim_stage *stage, char **words)
 		}
 	}
 	return answer(stage, "%s, %u of %zu know a leader",
-		leading == 1 ? "one of them leads" : leading == 0 ? "none of them leads"
-								  : "several of them lead",
+		leading == 1   ? "one of them leads"
+		: leading == 0 ? "none of them leads"
+			       : "several of them lead",
 		knowing, strlen(words[1]));
 }
 
@@ -404,26 +411,27 @@ static bool do_fetched(struct sim_stage *stage, char **words)
 {
 	const struct sim_member *member = member_of(stage, words[1]);
 
-	return answer(stage, member->node->counters.snapshots_installed > 0 ? "yes" : "no");
+	return answer(
+		stage, member->node->counters.snapshots_installed > 0 ? "yes" : "no");
 }
 
 static const struct {
 	const char *verb;
 	unsigned words; /* with the verb */
 	bool (*cb)(struct sim_stage *stage, char **words);
-} verbs[] = { { "run", 2, do_run }, { "cut", 3, do_cut }, { "mend", 1, do_mend },
-	{ "pause", 3, do_pause }, { "kill", 2, do_kill }, { "start", 2, do_start },
-	{ "lose", 2, do_lose }, { "lead", 2, do_lead }, { "put", 4, do_put },
-	{ "get", 3, do_get }, { "local", 3, do_local }, { "fill", 4, do_fill },
-	{ "transfer", 3, do_transfer }, { "join", 3, do_join }, { "promote", 3, do_promote },
-	{ "remove", 3, do_remove }, { "fetching", 2, do_fetching }, { "fetched", 2, do_fetched },
-	{ "settle", 1, do_settle }, { "who", 2, do_who } };
+} verbs[] = {{"run", 2, do_run}, {"cut", 3, do_cut}, {"mend", 1, do_mend},
+	{"pause", 3, do_pause}, {"kill", 2, do_kill}, {"start", 2, do_start},
+	{"lose", 2, do_lose}, {"lead", 2, do_lead}, {"put", 4, do_put},
+	{"get", 3, do_get}, {"local", 3, do_local}, {"fill", 4, do_fill},
+	{"transfer", 3, do_transfer}, {"join", 3, do_join}, {"promote", 3, do_promote},
+	{"remove", 3, do_remove}, {"fetching", 2, do_fetching},
+	{"fetched", 2, do_fetched}, {"settle", 1, do_settle}, {"who", 2, do_who}};
 
 #define WORDS_MAX 5
 
 bool sim_stage_do(struct sim_stage *stage, char *line, char *ret_answer, size_t size)
 {
-	char *words[WORDS_MAX + 1] = { NULL };
+	char *words[WORDS_MAX + 1] = {NULL};
 	unsigned count = 0;
 	char *rest = line;
 	size_t i;
@@ -457,20 +465,20 @@ static void on_end(struct sim_member *member, void *data)
 
 bool sim_stage_create(struct sim_stage *stage, unsigned members)
 {
-	*stage = (struct sim_stage){ .session = 0x5e55, .plan = {
-		.seed = 1,
-		.members = members,
-		.election_ms = 300,
-		.heartbeat_ms = 60,
-		.snapshot_bytes = 1024 * 1024,
-		.snapshot_entries = 40,
-		.trailing = 5,
-		.segment_bytes = 65536,
-		.latency_ns = SIM_MS,
-		.jitter_ns = SIM_MS,
-		.give_up_ns = SIM_S,
-		.disk = { 100 * SIM_US, SIM_MS },
-		.work = { 5 * SIM_MS, 20 * SIM_MS } } };
+	*stage = (struct sim_stage){.session = 0x5e55,
+		.plan = {.seed = 1,
+			.members = members,
+			.election_ms = 300,
+			.heartbeat_ms = 60,
+			.snapshot_bytes = 1024 * 1024,
+			.snapshot_entries = 40,
+			.trailing = 5,
+			.segment_bytes = 65536,
+			.latency_ns = SIM_MS,
+			.jitter_ns = SIM_MS,
+			.give_up_ns = SIM_S,
+			.disk = {100 * SIM_US, SIM_MS},
+			.work = {5 * SIM_MS, 20 * SIM_MS}}};
 	sim_world_init(&stage->world, stage->plan.seed, NULL);
 	sim_taps_set(&stage->cluster.checks, stage->plan.trailing);
 	stage->cluster.world = &stage->world;

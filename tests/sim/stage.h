@@ -29,8 +29,8 @@ struct sim_stage {
 bool sim_stage_create(struct sim_stage *stage, unsigned members);
 void sim_stage_finish(struct sim_stage *stage);
 
-/* Does one line, "verb argument ...". False: it is not understood, or what it waits for did not
- * come; the answer says so either way. */
+/* Does one line, "verb argument ...". False: it is not understood, or what it waits for
+ * did not come; the answer says so either way. */
 bool sim_stage_do(struct sim_stage *stage, char *line, char *ret_answer, size_t size);
 
 #endif

@@ -26,7 +26,7 @@ static void story_line(struct story *story, const char *text)
 	if (story->stage == NULL) {
 		story->stage = sim_alloc(sizeof *story->stage);
 		ok = strncmp(line, "members ", 8) == 0 &&
-			sim_stage_create(story->stage, (unsigned)atoi(line + 8));
+		     sim_stage_create(story->stage, (unsigned)atoi(line + 8));
 	} else {
 		ok = sim_stage_do(story->stage, line, answer, sizeof answer);
 	}
@@ -86,9 +86,9 @@ static void tell_difference(const char *path, const char *should, const char *is
 			begin = i + 1;
 		}
 	}
-	(void)fprintf(stderr, "%s:%u: it tells \"%.*s\", and should tell \"%.*s\"\n", path, line,
-		(int)strcspn(is + begin, "\n"), is + begin, (int)strcspn(should + begin, "\n"),
-		should + begin);
+	(void)fprintf(stderr, "%s:%u: it tells \"%.*s\", and should tell \"%.*s\"\n",
+		path, line, (int)strcspn(is + begin, "\n"), is + begin,
+		(int)strcspn(should + begin, "\n"), should + begin);
 }
 
 static bool write_file(const char *path, const char *text)
@@ -113,7 +113,7 @@ static int compare(const char *path, bool update, const char *should, const char
 
 int sim_story_run(const char *path, bool update)
 {
-	struct story story = { 0 };
+	struct story story = {0};
 	char *should = read_file(path);
 	char *is = NULL;
 	size_t len;

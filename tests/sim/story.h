@@ -8,8 +8,8 @@
 
 #include <stdbool.h>
 
-/* 0: it told what it should; 1: not; 2: it cannot be read. Update: writes what it tells into
- * the file. */
+/* 0: it told what it should; 1: not; 2: it cannot be read. Update: writes what it tells
+ * into the file. */
 int sim_story_run(const char *path, bool update);
 
 #endif

@@ -41,8 +41,8 @@ static size_t key_of(unsigned number, uint8_t key[BLX__KEY_LEN_MAX])
 	char path[64];
 
 	/* Some are deeper than others. */
-	(void)snprintf(path, sizeof path, number % 3 == 0 ? DIRECTORY "/k%u" : DIRECTORY "/d/k%u",
-		number);
+	(void)snprintf(path, sizeof path,
+		number % 3 == 0 ? DIRECTORY "/k%u" : DIRECTORY "/d/k%u", number);
 	return key_make(path, key);
 }
 
@@ -102,18 +102,18 @@ uint32_t sim_value_parse(const uint8_t *bytes, size_t len)
 
 /* ---- writes ---- */
 
-static void add(struct blx__txn *txn, enum blx__txn_kind kind, unsigned key, uint32_t value,
-	const struct sim_wish *wish)
+static void add(struct blx__txn *txn, enum blx__txn_kind kind, unsigned key,
+	uint32_t value, const struct sim_wish *wish)
 {
 	uint8_t bytes[BLX__KEY_LEN_MAX];
 	size_t size = value_size(value, wish->size_max);
 	uint8_t *content = value != 0 ? value_make(value, size) : NULL;
-	struct blx__txn_line line = { .kind = (uint8_t)kind,
+	struct blx__txn_line line = {.kind = (uint8_t)kind,
 		.key = bytes,
 		.key_len = key_of(key, bytes),
 		.value = content,
 		.value_len = content != NULL ? size : 0,
-		.revision = kind == BLX__TXN_IF_REVISION ? wish->expected_revision : 0 };
+		.revision = kind == BLX__TXN_IF_REVISION ? wish->expected_revision : 0};
 	int rv = blx__txn_add(txn, &line);
 
 	INVARIANT(rv == 0);
@@ -155,11 +155,11 @@ static void fill(struct blx__txn *txn, const struct sim_wish *wish)
 static void encode_write(const struct sim_wish *wish, const struct sim_session *session,
 	struct blx__buf *buf)
 {
-	struct blx__command command = { .kind = BLX__COMMAND_TXN,
+	struct blx__command command = {.kind = BLX__COMMAND_TXN,
 		.session = session->id,
 		.session_born_ms = (uint64_t)session->born_ms,
 		.seq = session->seq,
-		.acked = session->acked };
+		.acked = session->acked};
 	struct blx__txn txn;
 	struct blx__buf body;
 
@@ -189,10 +189,10 @@ static void encode_get(const struct sim_wish *wish, struct blx__buf *buf)
 static void encode_list(const struct sim_wish *wish, struct blx__buf *buf)
 {
 	uint8_t key[BLX__KEY_LEN_MAX];
-	struct blx__list_spec spec = { .consistent = wish->kind == SIM_WISH_LIST,
+	struct blx__list_spec spec = {.consistent = wish->kind == SIM_WISH_LIST,
 		.flags = BLX__LIST_TREE,
 		.key = key,
-		.key_len = key_make(DIRECTORY, key) };
+		.key_len = key_make(DIRECTORY, key)};
 
 	blx__list_spec_put(buf, &spec);
 }

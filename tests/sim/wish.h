@@ -52,7 +52,8 @@ struct sim_session {
 uint8_t sim_wish_encode(const struct sim_wish *wish, const struct sim_session *session,
 	struct blx__buf *buf);
 
-/* A value as it is stored: its number, and bytes that follow from it. 0: not one of ours. */
+/* A value as it is stored: its number, and bytes that follow from it. 0: not one of ours.
+ */
 uint32_t sim_value_parse(const uint8_t *bytes, size_t len);
 
 /* A key of ours by its place in a list, -1: not one. */

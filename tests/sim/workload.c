@@ -82,9 +82,10 @@ static void session_open(struct sim_client *client, struct sim_member *member)
 static void write_failed(struct sim_client *client, const struct blx__response *response)
 {
 	if (response->outcome == BLX_OUTCOME_NONE) {
-		sim_fail(world_of(client), "client %u: a write failed with %s and no outcome: %.*s",
-			client->number, blx_err_name(response->code), (int)response->message_len,
-			response->message);
+		sim_fail(world_of(client),
+			"client %u: a write failed with %s and no outcome: %.*s",
+			client->number, blx_err_name(response->code),
+			(int)response->message_len, response->message);
 	}
 	client->maybe = client->maybe || response->outcome == BLX_UNKNOWN;
 	if (response->code == BLX_ESESSION) {
@@ -120,10 +121,10 @@ static void on_done(struct blx__request *request, const struct blx__response *re
 
 static void submit(struct sim_client *client, struct sim_member *member)
 {
-	struct sim_session session = { .id = client->session,
+	struct sim_session session = {.id = client->session,
 		.born_ms = client->born_ms,
 		.seq = client->seq,
-		.acked = client->acked };
+		.acked = client->acked};
 	struct sim_call *call = sim_alloc(sizeof *call);
 
 	call->client = client;
@@ -162,20 +163,22 @@ static void on_patience(struct sim_event *event)
 
 static enum sim_wish_kind pick_read(struct blx__rng *rng)
 {
-	static const enum sim_wish_kind kinds[] = { SIM_WISH_GET, SIM_WISH_GET, SIM_WISH_GET,
-		SIM_WISH_GET_LOCAL, SIM_WISH_GET_LOCAL, SIM_WISH_LIST, SIM_WISH_LIST_LOCAL };
+	static const enum sim_wish_kind kinds[] = {SIM_WISH_GET, SIM_WISH_GET,
+		SIM_WISH_GET, SIM_WISH_GET_LOCAL, SIM_WISH_GET_LOCAL, SIM_WISH_LIST,
+		SIM_WISH_LIST_LOCAL};
 
 	return kinds[blx__rng_below(rng, sizeof kinds / sizeof kinds[0])];
 }
 
 static enum sim_wish_kind pick_write(struct blx__rng *rng, unsigned keys)
 {
-	static const enum sim_wish_kind kinds[] = { SIM_WISH_PUT, SIM_WISH_PUT, SIM_WISH_PUT,
-		SIM_WISH_PUT_IF_ABSENT, SIM_WISH_CAS_VALUE, SIM_WISH_CAS_REVISION,
-		SIM_WISH_CAS_REVISION, SIM_WISH_DELETE, SIM_WISH_TXN };
+	static const enum sim_wish_kind kinds[] = {SIM_WISH_PUT, SIM_WISH_PUT,
+		SIM_WISH_PUT, SIM_WISH_PUT_IF_ABSENT, SIM_WISH_CAS_VALUE,
+		SIM_WISH_CAS_REVISION, SIM_WISH_CAS_REVISION, SIM_WISH_DELETE,
+		SIM_WISH_TXN};
 
-	return kinds[blx__rng_below(rng,
-		sizeof kinds / sizeof kinds[0] - (keys > 1 ? 0 : 1))];
+	return kinds[blx__rng_below(
+		rng, sizeof kinds / sizeof kinds[0] - (keys > 1 ? 0 : 1))];
 }
 
 static void wish_expect(struct sim_wish *wish, const struct sim_seen *seen)
@@ -197,8 +200,8 @@ static void wish_make(struct sim_client *client)
 	struct sim_wish *wish = sim_alloc(sizeof *wish);
 
 	wish->kind = sim_chance(&client->rng, plan->read_part)
-		? pick_read(&client->rng)
-		: pick_write(&client->rng, workload->keys);
+			     ? pick_read(&client->rng)
+			     : pick_write(&client->rng, workload->keys);
 	wish->key = (unsigned)blx__rng_below(&client->rng, workload->keys);
 	wish->other = (wish->key + 1) % workload->keys;
 	wish->size_max = plan->value_max;
@@ -214,7 +217,8 @@ static void wish_make(struct sim_client *client)
 static void on_next(struct sim_event *event)
 {
 	struct sim_client *client = event->data;
-	struct sim_member *member = sim_cluster_any(client->workload->cluster, &client->rng);
+	struct sim_member *member =
+		sim_cluster_any(client->workload->cluster, &client->rng);
 
 	if (client->wish == NULL && client->workload->stopping) {
 		return;
@@ -242,9 +246,9 @@ void sim_workload_init(struct sim_workload *workload, struct sim_cluster *cluste
 {
 	unsigned i;
 
-	*workload = (struct sim_workload){ .cluster = cluster,
+	*workload = (struct sim_workload){.cluster = cluster,
 		.clients_count = cluster->plan->clients,
-		.keys = cluster->plan->keys };
+		.keys = cluster->plan->keys};
 	blx__list_init(&workload->calls);
 	for (i = 0; i < workload->clients_count; i++) {
 		struct sim_client *client = &workload->clients[i];
@@ -312,7 +316,7 @@ void sim_workload_on_end(struct sim_workload *workload, const struct sim_member 
 	struct blx__list *link;
 	struct blx__list *tmp;
 
-	blx__list_foreach_safe(link, tmp, &workload->calls) {
+	blx__list_foreach_safe (link, tmp, &workload->calls) {
 		struct sim_call *call = blx__container_of(link, struct sim_call, link);
 		struct sim_client *client = call->client;
 

@@ -18,7 +18,7 @@ struct sim_call;
 
 /* What was last seen of a key. */
 struct sim_seen {
-	uint32_t value; /* 0: nothing there */
+	uint32_t value;    /* 0: nothing there */
 	uint64_t revision; /* of its last change; 0: not known */
 };
 
@@ -36,7 +36,8 @@ struct sim_client {
 
 	/* The operation under way. */
 	struct sim_wish *wish; /* owned; NULL: none */
-	struct sim_call *call; /* the last that was made; NULL: it is answered or given up */
+	struct sim_call
+		*call; /* the last that was made; NULL: it is answered or given up */
 	unsigned attempts;
 	bool maybe; /* an attempt of it may have been done */
 };

@@ -17,7 +17,8 @@ static uint64_t scatter(uint64_t x)
 
 void sim_world_init(struct sim_world *world, uint64_t seed, FILE *story)
 {
-	*world = (struct sim_world){ .seed = seed, .story = story, .hash = scatter(seed + 1) };
+	*world = (struct sim_world){
+		.seed = seed, .story = story, .hash = scatter(seed + 1)};
 	blx__heap_init(&world->events);
 }
 
@@ -42,9 +43,10 @@ void sim_world_rng(const struct sim_world *world, const char *part, unsigned num
 
 /* ---- events ---- */
 
-void sim_event_init(struct sim_event *event, void (*cb)(struct sim_event *event), void *data)
+void sim_event_init(
+	struct sim_event *event, void (*cb)(struct sim_event *event), void *data)
 {
-	*event = (struct sim_event){ .cb = cb, .data = data };
+	*event = (struct sim_event){.cb = cb, .data = data};
 }
 
 void sim_event_at(struct sim_world *world, struct sim_event *event, uint64_t at_ns)
@@ -101,7 +103,8 @@ bool sim_world_step(struct sim_world *world, uint64_t until_ns)
 void sim_world_mix(struct sim_world *world, uint64_t a, uint64_t b)
 {
 	world->hash = (world->hash ^ a) * UINT64_C(0x9e3779b97f4a7c15);
-	world->hash = ((world->hash >> 29) ^ world->hash ^ b) * UINT64_C(0xbf58476d1ce4e5b9);
+	world->hash =
+		((world->hash >> 29) ^ world->hash ^ b) * UINT64_C(0xbf58476d1ce4e5b9);
 }
 
 void sim_tell(struct sim_world *world, const char *who, const char *format, ...)

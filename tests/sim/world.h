@@ -31,7 +31,7 @@ struct sim_world {
 	uint64_t steps;
 	uint64_t hash; /* of all that happened, in order */
 	struct blx__heap events;
-	FILE *story;   /* borrowed; NULL: nobody listens */
+	FILE *story; /* borrowed; NULL: nobody listens */
 	bool failed;
 	char failure[1024];
 };
@@ -44,7 +44,8 @@ void sim_world_finish(struct sim_world *world);
 void sim_world_rng(const struct sim_world *world, const char *part, unsigned number,
 	struct blx__rng *ret_rng);
 
-void sim_event_init(struct sim_event *event, void (*cb)(struct sim_event *event), void *data);
+void sim_event_init(
+	struct sim_event *event, void (*cb)(struct sim_event *event), void *data);
 
 /* Moves one that is due already. */
 void sim_event_at(struct sim_world *world, struct sim_event *event, uint64_t at_ns);
@@ -60,12 +61,12 @@ bool sim_world_step(struct sim_world *world, uint64_t until_ns);
 void sim_world_mix(struct sim_world *world, uint64_t a, uint64_t b);
 
 /* A line of the story; who may be NULL. */
-__attribute__((format(printf, 3, 4))) void sim_tell(struct sim_world *world, const char *who,
-	const char *format, ...);
+__attribute__((format(printf, 3, 4))) void sim_tell(
+	struct sim_world *world, const char *who, const char *format, ...);
 
 /* Something is wrong; the first one counts, and ends the run. */
-__attribute__((format(printf, 2, 3))) void sim_fail(struct sim_world *world, const char *format,
-	...);
+__attribute__((format(printf, 2, 3))) void sim_fail(
+	struct sim_world *world, const char *format, ...);
 
 /* ---- chance ---- */
 
@@ -80,7 +81,8 @@ static inline uint64_t sim_between(struct blx__rng *rng, uint64_t low, uint64_t 
 	return low + blx__rng_below(rng, high - low + 1);
 }
 
-/* From low to high with small ones as likely as large ones: each doubling has the same chance. */
+/* From low to high with small ones as likely as large ones: each doubling has the same
+ * chance. */
 uint64_t sim_spread(struct blx__rng *rng, uint64_t low, uint64_t high);
 
 #endif

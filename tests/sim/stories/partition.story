@@ -7,12 +7,16 @@ ok
 ok
 
 > cut AB CDE
-> run 2000
+
+# It takes the write, and finds nobody to agree.
+> put A 1 11
+no quorum, may have been done
+> run 1000
 
 # Who is cut off from the majority notices, and says so.
 > who AB
 none of them leads, 0 of 2 know a leader
-> put A 1 11
+> put A 1 12
 no quorum, not done
 > get B 1
 no quorum
@@ -24,16 +28,16 @@ no quorum
 # The three go on.
 > who CDE
 one of them leads, 3 of 3 know a leader
-> put C 1 12
+> put C 1 13
 ok
 > get D 1
-12
+13
 
 # Whole again, the two take over what the three did; the write that had no majority is gone.
 > mend
 > settle
 all have the same
 > get A 1
-12
+13
 > local B 1
-12
+13

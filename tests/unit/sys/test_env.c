@@ -393,8 +393,8 @@ struct named {
 
 static void name_run(struct blx__work *work)
 {
-	(void)pthread_getname_np(
-		pthread_self(), ((struct named *)work)->name, sizeof(((struct named *)0)->name));
+	(void)pthread_getname_np(pthread_self(), ((struct named *)work)->name,
+		sizeof(((struct named *)0)->name));
 }
 
 Test(works, are_run_by_threads_that_can_be_told_in_a_list, .init = begin, .fini = end)
@@ -595,7 +595,8 @@ static void on_busy_done(struct blx__work *work)
 	is_over = true;
 }
 
-/* Works are done while the loop looks at what is ready, which is the last it does there. */
+/* Works are done while the loop looks at what is ready, which is the last it does there.
+ */
 Test(host, the_longest_time_is_measured_in_its_loop, .init = begin, .fini = end)
 {
 	struct blx__work work = {.run = no_run, .done = on_busy_done};

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the host's files do when the system, the disk or the memory does not do its part. */
+/* What the host's files do when the system, the disk or the memory does not do its part.
+ */
 #include "sys/files.h"
 
 #include "base/mem.h"
@@ -89,8 +90,8 @@ Test(files_faults, interrupted_calls_are_made_again, .init = begin, .fini = end)
 		system_fail(call, 2, EINTR);
 	}
 	system_shorten(2);
-	cr_assert_eq(files->ops->write(file, "abcd", 4, 0, &error), 0, "%s",
-		error.message);
+	cr_assert_eq(
+		files->ops->write(file, "abcd", 4, 0, &error), 0, "%s", error.message);
 	cr_assert_eq(files->ops->sync(file, &error), 0, "%s", error.message);
 	cr_assert_eq(files->ops->truncate(file, 3, &error), 0, "%s", error.message);
 	cr_assert_eq(files->ops->allocate(file, 4, &error), 0, "%s", error.message);
@@ -179,7 +180,8 @@ Test(files_faults, a_write_that_fails_on_its_way_is_not_called_whole, .init = be
 	files->ops->close(file);
 }
 
-/* ---- reserving where the system cannot -------------------------------------------------
+/* ---- reserving where the system cannot
+ * -------------------------------------------------
  */
 
 static void reserves_by_writing(unsigned flags, int errnum)
@@ -188,7 +190,8 @@ static void reserves_by_writing(unsigned flags, int errnum)
 	char *block = NULL;
 	struct stat info;
 	size_t len;
-	uint64_t size = 3 * 1024 * 1024 + BLOCK; /* more than one write, and not a whole */
+	uint64_t size =
+		3 * 1024 * 1024 + BLOCK; /* more than one write, and not a whole */
 
 	cr_assert_eq(posix_memalign((void **)&block, BLOCK, BLOCK), 0);
 	memset(block, 'k', BLOCK);
@@ -237,7 +240,8 @@ Test(files_faults, reserving_less_than_there_is_changes_nothing, .init = begin,
 	files->ops->close(file);
 }
 
-/* ---- no memory --------------------------------------------------------------------------
+/* ---- no memory
+ * --------------------------------------------------------------------------
  */
 
 static unsigned allocations_left;
@@ -319,7 +323,8 @@ Test(files_faults, without_memory_each_call_says_so_and_keeps_none, .init = begi
 	cr_assert_eq(names, 1);
 }
 
-/* ---- file systems of the test's own -----------------------------------------------------
+/* ---- file systems of the test's own
+ * -----------------------------------------------------
  */
 
 /* In a namespace of this process, so that nobody else sees it and it goes with us. */

@@ -17,7 +17,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- the names of the test's own, in the place of libc's getaddrinfo() ------------------
+/* ---- the names of the test's own, in the place of libc's getaddrinfo()
+ * ------------------
  */
 
 /* All of 127.0.0.0/8 is this host. Only 127.0.0.1 is listened at; 255.255.255.255 fails
@@ -35,8 +36,8 @@ static const struct {
 
 static sigset_t blocked; /* in the thread that looked up */
 static atomic_uint looked_up;
+static atomic_int found_count; /* that were given out and not freed */
 
-/* One block, as libc's freeaddrinfo() expects it. */
 static struct addrinfo *found_make(
 	const char *address, const char *port, struct addrinfo *next)
 {
@@ -55,11 +56,24 @@ static struct addrinfo *found_make(
 	found->ai_addr = (struct sockaddr *)in;
 	found->ai_addrlen = sizeof *in;
 	found->ai_next = next;
+	atomic_fetch_add(&found_count, 1);
 	return found;
 }
 
-int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints,
-	struct addrinfo **ret_found)
+__attribute__((visibility("default"))) void freeaddrinfo(struct addrinfo *found)
+{
+	while (found != NULL) {
+		struct addrinfo *next = found->ai_next;
+
+		free(found);
+		atomic_fetch_sub(&found_count, 1);
+		found = next;
+	}
+}
+
+/* Visible, or libuv would not find it. */
+__attribute__((visibility("default"))) int getaddrinfo(const char *node,
+	const char *service, const struct addrinfo *hints, struct addrinfo **ret_found)
 {
 	struct addrinfo *found = NULL;
 	size_t i;
@@ -71,8 +85,7 @@ int getaddrinfo(const char *node, const char *service, const struct addrinfo *hi
 	for (i = 0; i < sizeof names / sizeof names[0]; i++) {
 		for (k = 3; k >= 0 && strcmp(node, names[i].name) == 0; k--) {
 			if (names[i].addresses[k] != NULL) {
-				found = found_make(
-					names[i].addresses[k], service, found);
+				found = found_make(names[i].addresses[k], service, found);
 			}
 		}
 	}
@@ -80,7 +93,8 @@ int getaddrinfo(const char *node, const char *service, const struct addrinfo *hi
 	return found != NULL ? 0 : EAI_NONAME;
 }
 
-/* ---- one client -------------------------------------------------------------------------
+/* ---- one client
+ * -------------------------------------------------------------------------
  */
 
 static struct blx__env *env;
@@ -155,19 +169,22 @@ static void on_accept(struct blx__listener *from, struct blx__stream *one, void 
 	net->accept(one, &server_cbs, &served);
 }
 
-static void step(void)
+static void step(int timeout_max_ms)
 {
 	struct pollfd fd = {.fd = blx__uv_env_fd(env), .events = POLLIN};
 	int timeout_ms = blx__uv_env_timeout_ms(env);
 
-	(void)poll(&fd, 1, timeout_ms >= 0 && timeout_ms < 1000 ? timeout_ms : 1000);
+	if (timeout_ms < 0 || timeout_ms > timeout_max_ms) {
+		timeout_ms = timeout_max_ms;
+	}
+	(void)poll(&fd, 1, timeout_ms);
 	blx__uv_env_process(env);
 }
 
 #define UNTIL(what)                                                                      \
 	do {                                                                             \
 		while (!(what)) {                                                        \
-			step();                                                          \
+			step(1000);                                                      \
 		}                                                                        \
 	} while (0)
 
@@ -175,8 +192,8 @@ static void begin(void)
 {
 	cr_assert_eq(blx__uv_env_create(&env, NULL), 0);
 	net = env->net->ops;
-	cr_assert_eq(net->listen(env->net, "127.0.0.1:0", on_accept, NULL, &listener,
-			     NULL),
+	cr_assert_eq(
+		net->listen(env->net, "127.0.0.1:0", on_accept, NULL, &listener, NULL),
 		0);
 }
 
@@ -185,6 +202,7 @@ static void end(void)
 	net->listener_close(listener);
 	UNTIL(stream == NULL && served == 0);
 	blx__uv_env_destroy(env);
+	cr_assert_eq(atomic_load(&found_count), 0, "what was found is kept");
 }
 
 /* name:port of the listener. */
@@ -259,7 +277,8 @@ Test(names, that_nobody_knows_are_told, .init = begin, .fini = end, .timeout = 6
 	fails("unknown.test", BLX_ECONNECT, "look up %s: unknown node or service");
 }
 
-/* At each step of the way in turn: looking up, the first address, the second, and so on. */
+/* At each step of the way in turn: looking up, the first address, the second, and so on.
+ */
 Test(names, may_be_given_up_at_any_step, .init = begin, .fini = end, .timeout = 60)
 {
 	char address[BLX__ADDRESS_TEXT_SIZE];
@@ -270,13 +289,13 @@ Test(names, may_be_given_up_at_any_step, .init = begin, .fini = end, .timeout = 
 		connected = closed = written = 0;
 		connect_to("last.test", address);
 		for (i = 0; i < steps && stream != NULL; i++) {
-			step();
+			step(1000);
 		}
 		if (stream != NULL) {
 			net->close(stream);
 		}
 		UNTIL(closed);
-		step();
+		step(0);
 		cr_assert_eq(closed, 1);
 		cr_assert_eq(status, BLX_ECANCELED, "%s", text);
 	}
@@ -299,13 +318,12 @@ Test(names, may_be_listened_at, .init = begin, .fini = end, .timeout = 60)
 	struct blx__listener *named;
 	blx_error error = BLX_ERROR_INIT;
 
-	cr_assert_eq(
-		net->listen(env->net, "one.test:0", on_accept, NULL, &named, &error), 0,
-		"%s", error.message);
+	cr_assert_eq(net->listen(env->net, "one.test:0", on_accept, NULL, &named, &error),
+		0, "%s", error.message);
 	cr_assert_eq(strncmp(net->listener_address(named), "127.0.0.1:", 10), 0);
 	net->listener_close(named);
-	cr_assert_eq(net->listen(env->net, "unknown.test:0", on_accept, NULL, &named,
-			     &error),
+	cr_assert_eq(
+		net->listen(env->net, "unknown.test:0", on_accept, NULL, &named, &error),
 		BLX_EINVAL);
 	cr_assert_eq(strncmp(error.message, "listen at unknown.test:0: ", 26), 0, "%s",
 		error.message);

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -227,6 +228,19 @@ Test(stream, bytes_go_both_ways_over_a_unix_socket, .init = begin, .fini = end,
 {
 	echoes(unix_address);
 	cr_assert_str_eq(net->listener_address(listener), unix_address);
+}
+
+Test(stream, bytes_go_both_ways_over_ipv6, .init = begin, .fini = end, .timeout = 60)
+{
+	struct blx__listener *probe;
+
+	if (net->listen(env->net, "[::1]:0", on_accept, NULL, &probe, NULL) != 0) {
+		scratch_remove(dir);
+		cr_skip_test("there is no IPv6 here");
+	}
+	net->listener_close(probe);
+	echoes("[::1]:0");
+	cr_assert_eq(strncmp(net->listener_address(listener), "[::1]:", 6), 0);
 }
 
 Test(stream, a_name_is_looked_up, .init = begin, .fini = end, .timeout = 60)
@@ -608,6 +622,56 @@ Test(listener, many_at_once_are_all_taken, .init = begin, .fini = end, .timeout 
 	}
 	UNTIL(server.closed == MANY);
 	cr_assert_eq(over, MANY);
+}
+
+static struct rlimit descriptors;
+
+/* None is to be had from now on. */
+static void descriptors_end(void)
+{
+	struct rlimit none;
+	int next = dup(0);
+
+	cr_assert_geq(next, 0);
+	(void)close(next);
+	cr_assert_eq(getrlimit(RLIMIT_NOFILE, &descriptors), 0);
+	none = (struct rlimit){
+		.rlim_cur = (rlim_t)next, .rlim_max = descriptors.rlim_max};
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+}
+
+Test(listener, without_descriptors_left_it_rests_and_goes_on_later, .init = begin,
+	.fini = end, .timeout = 60)
+{
+	struct pollfd fd = {.fd = blx__uv_env_fd(env), .events = POLLIN};
+
+	listen_at(unix_address);
+	settle();
+	connect_to(unix_address, &client);
+	descriptors_end();
+	UNTIL(client.connected);
+	settle();
+	cr_assert_eq(accepted, 0);
+	cr_assert_eq(poll(&fd, 1, 0), 0, "it does not spin");
+
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &descriptors), 0);
+	UNTIL(accepted == 1);
+}
+
+Test(listener, closed_while_it_rests_is_gone, .init = begin, .fini = end, .timeout = 60)
+{
+	listen_at(unix_address);
+	settle();
+	connect_to(unix_address, &client);
+	descriptors_end();
+	UNTIL(client.connected);
+	settle();
+	net->listener_close(listener);
+	listener = NULL;
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &descriptors), 0);
+	UNTIL(client.closed);
+	UNTIL(blx__uv_env_timeout_ms(env) == -1); /* beyond the rest */
+	cr_assert_eq(accepted, 0);
 }
 
 static int accepted_uid;
