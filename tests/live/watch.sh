@@ -25,7 +25,7 @@ declare -A watcher_of
 watch() { # NAME ARGUMENT...
 	local name=$1
 	shift
-	on "$name" watch '/w/**' "$@" >"$dir/$name.seen" 2>"$dir/$name.err" &
+	"$BLIXARD" --socket "$dir/$name.sock" watch '/w/**' "$@" >"$dir/$name.seen" 2>"$dir/$name.err" &
 	watcher_of[$name]=$!
 	pids+=($!)
 }
@@ -134,7 +134,7 @@ expect 1 "compacted" on b watch '/w/**' --from 1
 
 echo "-- a program for each change"
 # shellcheck disable=SC2016
-on a watch '/w/x/*' --count 3 --exec -- sh -c 'printf "%s %s %s\n" "$BLX_EVENT" "$BLX_PATH" "$(cat)"' >"$dir/ran" &
+"$BLIXARD" --socket "$dir/a.sock" watch '/w/x/*' --count 3 --exec -- sh -c 'printf "%s %s %s\n" "$BLX_EVENT" "$BLX_PATH" "$(cat)"' >"$dir/ran" &
 runner=$!
 pids+=("$runner")
 for i in $(seq 100); do # until the watch stands
