@@ -47,6 +47,15 @@ static const struct opt opts_ls[] = {
 	{0},
 };
 
+static const struct opt opts_watch[] = {
+	{"from", 0, "N", "the first revision that is wanted; otherwise what comes from now on"},
+	{"prev", 0, NULL, "with the value that was there before"},
+	{"no-values", 0, NULL, "paths and revisions only"},
+	{"count", 0, "N", "end after so many changes"},
+	{"exec", 0, NULL, "run the command for each change, one after the other"},
+	{0},
+};
+
 #define OPT_DATA_DIR                                                                     \
 	{                                                                                \
 		"data-dir", 0, "DIR",                                                    \
@@ -130,6 +139,17 @@ const struct verb verbs[] = {
 		"Arguments with spaces are written as JSON strings: \"two words\". # "
 		"begins a comment.\n",
 		NULL, kv_txn},
+	{"watch", NULL, "PATTERN [COMMAND [ARGUMENT ...]]", 1, VERB_WORDS_ANY, VERB_MEMBER,
+		"print each change of what matches, once and in order",
+		"In PATTERN a * stands for any part of a component, a component ** for any "
+		"number\n"
+		"of them. The command of --exec, after -- where it has options of its own, "
+		"finds\n"
+		"BLX_EVENT (put, delete), BLX_PATH, BLX_REVISION and BLX_PREV_REVISION in its\n"
+		"environment and the value on its standard input; the watch ends when it "
+		"fails.\n"
+		"--timeout is for connecting only.\n",
+		opts_watch, watch},
 	{"cluster", "init", "[NAME=HOST:PORT ...]", 0, VERB_WORDS_ANY, 0,
 		"found a cluster: make a member's data directory",
 		"Run it once on each founding member, with the same members, then start "

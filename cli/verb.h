@@ -63,6 +63,7 @@ int snapshot_verify(struct ctx *ctx);
 int snapshot_inspect(struct ctx *ctx);
 int recover(struct ctx *ctx);
 int node_run(struct ctx *ctx);
+int watch(struct ctx *ctx);
 int version(struct ctx *ctx);
 int completion_bash(struct ctx *ctx);
 

@@ -54,7 +54,8 @@ enum blx_code {
 	BLX_EUNAVAILABLE = -24, /* this member has stopped after a failure */
 	BLX_ECONNECT = -25,  /* no connection to the member */
 	BLX_EVERSION = -26,  /* written by a version this one cannot read */
-	BLX_ECHANGING = -27  /* a membership change is under way already */
+	BLX_ECHANGING = -27, /* a membership change is under way already */
+	BLX_ECOMPACTED = -28 /* a watch wants changes that are no longer kept */
 };
 
 /* For a write that failed: can it have been applied? */

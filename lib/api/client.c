@@ -37,6 +37,7 @@ int blx_client_open(const char *address, const blx_client_opts *user_opts,
 void blx_client_close(blx_client *client)
 {
 	if (client != NULL) {
+		atomic_store(&client->closing, true);
 		client->ops->close(client);
 	}
 }

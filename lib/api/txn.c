@@ -135,6 +135,7 @@ static int add(blx_txn *txn, struct blx__txn_line *line, const char *path)
 	if (rv == 0) {
 		rv = line_add(txn, line, path, &fault);
 	}
+	line->key = NULL; /* what was added has a copy */
 	return rv == 0 ? 0 : fault_keep(txn, &fault);
 }
 

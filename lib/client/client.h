@@ -16,6 +16,7 @@
 
 #include <blixard/client.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -37,6 +38,7 @@ struct blx_client {
 	struct blx__session session; /* has a lock of its own */
 	unsigned forks;              /* of the process when made: after one it is of no use */
 	struct blx__node *node;      /* borrowed; NULL: remote */
+	_Atomic bool closing;        /* what ends now is not to be tried again */
 };
 
 void blx__client_init(blx_client *client, const struct blx__client_ops *ops, uint64_t seed);

@@ -17,6 +17,7 @@ struct blx__machine {
 	struct blx__tree *tree;      /* under lock; owned reference */
 	struct blx__callers callers; /* under lock */
 	struct blx__buf result;      /* of the command being applied; applying thread */
+	struct blx__machine_observer observer; /* applying thread; changed NULL: none */
 };
 
 int blx__machine_create(const uint8_t cluster_id[16], struct blx__machine **ret_machine)
@@ -80,20 +81,40 @@ static bool is_of_later_version(struct blx__entry entry)
 	return false;
 }
 
+static bool on_changed(void *data, struct blx__item *old_item, struct blx__item *new_item)
+{
+	struct blx__machine *machine = data;
+
+	return machine->observer.changed(
+		machine->observer.data, machine->meta.revision + 1, old_item, new_item);
+}
+
+static void revision_up(struct blx__machine *machine)
+{
+	machine->meta.revision++;
+	if (machine->observer.changed != NULL) {
+		machine->observer.committed(machine->observer.data, machine->meta.revision);
+	}
+}
+
 static int txn_apply(struct blx__machine *machine, const struct blx__command *command,
 	struct blx__reply *ret_reply)
 {
+	struct blx__txn_changes changes = {.cb = on_changed, .data = machine};
+	struct blx__txn_target target = {.tree = &machine->tree,
+		.revision = machine->meta.revision + 1,
+		.changes = machine->observer.changed != NULL ? &changes : NULL};
 	struct blx__txn_outcome outcome;
 	int rv;
 
 	blx__buf_reset(&machine->result);
-	rv = blx__txn_apply(&machine->tree, command->body, command->body_len,
-		machine->meta.revision + 1, &outcome, &machine->result);
+	rv = blx__txn_apply_to(
+		&target, command->body, command->body_len, &outcome, &machine->result);
 	if (rv != 0) {
 		return rv;
 	}
 	if (outcome.changed) {
-		machine->meta.revision++;
+		revision_up(machine);
 	}
 	*ret_reply = (struct blx__reply){.code = outcome.code,
 		.revision = outcome.code == BLX_ECONFLICT ? outcome.conflict_revision
@@ -198,6 +219,18 @@ void blx__machine_skip(struct blx__machine *machine, uint64_t index, uint64_t te
 		machine, index, term, 0); /* time stands still: nothing can fail */
 }
 
+void blx__machine_observe(
+	struct blx__machine *machine, const struct blx__machine_observer *observer)
+{
+	lock(machine);
+	machine->observer =
+		observer != NULL ? *observer : (struct blx__machine_observer){0};
+	if (observer != NULL) {
+		observer->replaced(observer->data, machine->meta.revision);
+	}
+	unlock(machine);
+}
+
 /* ---- reading ------------------------------------------------------------------------
  */
 
@@ -281,6 +314,10 @@ int blx__machine_restore(struct blx__machine *machine, const struct blx__image *
 		old = machine->tree;
 		machine->tree = blx__tree_ref(image->tree);
 		machine->meta = image->meta;
+		if (machine->observer.changed != NULL) {
+			machine->observer.replaced(
+				machine->observer.data, machine->meta.revision);
+		}
 	}
 	unlock(machine);
 	blx__tree_unref(old);

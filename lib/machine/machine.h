@@ -66,6 +66,27 @@ int blx__machine_apply(struct blx__machine *machine, uint64_t index, uint64_t te
 /* An entry that is not a command (barrier, configuration): the index goes on. */
 void blx__machine_skip(struct blx__machine *machine, uint64_t index, uint64_t term);
 
+/*
+ * Who is told what the transactions change: on the applying thread and under
+ * the machine's lock, so short work only, and no call of the machine. What it
+ * does with it is no part of the replicated state.
+ */
+struct blx__machine_observer {
+	/* One change of the transaction of this revision, as struct blx__txn_changes. */
+	bool (*changed)(void *data, uint64_t revision, struct blx__item *old_item,
+		struct blx__item *new_item);
+	/* That transaction is whole. Revisions come one after the other. */
+	void (*committed)(void *data, uint64_t revision);
+	/* The state is another one, of this revision: what lies between is not told. */
+	void (*replaced)(void *data, uint64_t revision);
+	void *data;
+};
+
+/* One at a time; NULL: none. The struct is copied; replaced() is called at once.
+ * Applying thread only. */
+void blx__machine_observe(
+	struct blx__machine *machine, const struct blx__machine_observer *observer);
+
 /* ANY THREAD from here on. */
 
 /* *ret_item is the caller's reference. BLX_ENOENT; BLX_ENOVALUE: only something below.

@@ -22,6 +22,7 @@
 #include "node/reads.h"
 #include "node/request.h"
 #include "node/server.h"
+#include "node/watches.h"
 #include "sys/env.h"
 #include "wal/wal.h"
 
@@ -73,6 +74,7 @@ struct blx__node {
 	struct blx__changes changes;
 	struct blx__lists lists;
 	struct blx__images images;
+	struct blx__watches watches;
 	struct blx__timer tick;
 
 	/* Requests, by state. */

@@ -101,6 +101,7 @@ static void node_init(struct blx__node *node, const struct blx__node_opts *opts)
 	blx__changes_init(&node->changes, node);
 	blx__lists_init(&node->lists, node);
 	blx__images_init(&node->images, node);
+	blx__watches_init(&node->watches, node);
 	node->incarnation = blx__random_u64(opts->env);
 	node->role = RAFT_UNAVAILABLE;
 }
@@ -234,6 +235,9 @@ static int node_open(struct blx__node *node, blx_error *error)
 	}
 	if (rv == 0) {
 		rv = blx__machine_create(node->identity.cluster_id, &node->machine);
+		if (rv == 0) {
+			rv = blx__watches_begin(&node->watches, node->machine);
+		}
 		if (rv != 0) {
 			(void)blx__error_set(error, rv, "open %s: out of memory", node->data_dir);
 		}
@@ -474,6 +478,7 @@ static void fail_pending(struct blx__node *node, int code, const char *text)
 	fail_all(&node->forwarded, code, text);
 	fail_all(&node->applying, code, text);
 	fail_all(&node->working, code, text);
+	fail_all(&node->watches.waiting, code, text);
 }
 
 static void on_fail_post(struct blx__post *post)
@@ -654,6 +659,7 @@ void blx__node_free(struct blx__node *node)
 	blx__io_destroy(node->io);
 	blx__proposals_finish(&node->proposals);
 	blx__machine_destroy(node->machine);
+	blx__watches_finish(&node->watches);
 	if (node->lock != NULL) {
 		node->lock->files->ops->close(node->lock);
 	}

@@ -279,6 +279,7 @@ void blx__node_poll(struct blx__node *node)
 		blx__io_commit_notice(node->io);
 		blx__node_wake_applying(node);
 	}
+	blx__watches_poll(&node->watches);
 	catch_up_check(node);
 	blx__reads_on_change(&node->reads);
 	view_update(node);
@@ -330,7 +331,7 @@ static bool op_is_leaders(uint8_t op)
 /* Is it answered from the replica, so that a caller would notice time going back? */
 static bool op_is_read(uint8_t op)
 {
-	return op == BLX__OP_GET || op == BLX__OP_LIST;
+	return op == BLX__OP_GET || op == BLX__OP_LIST || op == BLX__OP_WATCH;
 }
 
 static void perform_as_leader(struct blx__node *node, struct blx__request *request)

@@ -38,7 +38,8 @@ enum blx__op {
 	BLX__OP_JOIN = 11,       /* name, address; answer u64 id, cluster id, members */
 	BLX__OP_SNAP_MAKE = 12,  /* answer: u64 token, u64 size, u32 crc */
 	BLX__OP_SNAP_PIECE = 13, /* u64 token, u64 offset; answer u32 crc, bytes */
-	BLX__OP_IMAGE_PIECE = 14 /* between members: u64 index, u64 term, u64 offset */
+	BLX__OP_IMAGE_PIECE = 14, /* between members: u64 index, u64 term, u64 offset */
+	BLX__OP_WATCH = 15        /* watch/stream.h; answered when there is something to tell */
 };
 
 enum blx__call_flags {

@@ -72,6 +72,8 @@ static void request_detach(struct blx__request *request)
 	} else if (request->state == BLX__REQUEST_WORKING) {
 		blx__changes_forget(&node->changes, request);
 		blx__images_forget(request);
+	} else if (request->state == BLX__REQUEST_WATCHING) {
+		blx__watches_forget(&node->watches, request);
 	}
 	blx__list_remove(&request->link);
 	request->place = NULL;
@@ -121,6 +123,8 @@ static const char *why_late(const struct blx__request *request)
 		return "the leader is not confirmed";
 	case BLX__REQUEST_WORKING:
 		return "the work is not done";
+	case BLX__REQUEST_WATCHING:
+		return "nothing that it waits for was changed";
 	default:
 		return "it is not committed";
 	}

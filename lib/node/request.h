@@ -13,6 +13,7 @@
  *            |                   |          |              |
  *            +-> FORWARDED ------+----------+--------------+
  *            +-> READING -> APPLYING
+ *            +-> WATCHING
  *                         all of them -> DONE, by an answer or the deadline
  */
 #ifndef BLX_NODE_REQUEST_H
@@ -44,6 +45,7 @@ enum blx__request_state {
 	BLX__REQUEST_READING,   /* for a read index */
 	BLX__REQUEST_APPLYING,  /* for the replica to reach an index or revision */
 	BLX__REQUEST_WORKING,   /* a membership change or a snapshot is under way for it */
+	BLX__REQUEST_WATCHING,  /* for a change that it matches */
 	BLX__REQUEST_DONE
 };
 
@@ -67,7 +69,8 @@ struct blx__request {
 	uint64_t index;        /* APPLYING: to be applied; READING: nothing */
 	uint64_t min_revision; /* APPLYING: to be reached */
 	uint64_t call_id;      /* FORWARDED */
-	void *place;           /* PROPOSED: the slot in its batch; WORKING: the work */
+	void *place;           /* PROPOSED: the slot in its batch; WORKING: the work;
+				* WATCHING: the watch */
 };
 
 /* ANY THREAD. */

@@ -86,6 +86,28 @@ struct blx__txn_outcome {
 int blx__txn_apply(struct blx__tree **tree, const void *data, size_t len,
 	uint64_t revision, struct blx__txn_outcome *ret_outcome, struct blx__buf *result);
 
+/*
+ * Who is told of each change a transaction makes, in their order, right after it
+ * was made: the item that was there and the one that is, NULL for none. Both are
+ * borrowed until return. False: it wants to hear no more of this transaction,
+ * and a removal of many items goes on without telling of each.
+ */
+struct blx__txn_changes {
+	bool (*cb)(void *data, struct blx__item *old_item, struct blx__item *new_item);
+	void *data;
+};
+
+/* Where a transaction is done. */
+struct blx__txn_target {
+	struct blx__tree **tree;
+	uint64_t revision;
+	const struct blx__txn_changes *changes; /* borrowed; NULL: nobody is told */
+};
+
+/* As blx__txn_apply(). */
+int blx__txn_apply_to(const struct blx__txn_target *target, const void *data, size_t len,
+	struct blx__txn_outcome *ret_outcome, struct blx__buf *result);
+
 /* The result: a head, then one for each operation that was done. */
 struct blx__txn_result_head {
 	bool succeeded; /* the guards held */

@@ -10,6 +10,7 @@ struct apply {
 	uint64_t revision;
 	struct blx__txn_outcome *outcome;
 	struct blx__buf *result;
+	const struct blx__txn_changes *changes; /* NULL: nobody is told, or no more */
 };
 
 static struct blx__reader section_reader(
@@ -77,15 +78,44 @@ static void result_head(struct blx__buf *result, const struct blx__txn_result_he
 	blx__put_varint(result, head->count);
 }
 
+static void tell(struct apply *apply, struct blx__item *old_item, struct blx__item *new_item)
+{
+	if (apply->changes != NULL &&
+		!apply->changes->cb(apply->changes->data, old_item, new_item)) {
+		apply->changes = NULL;
+	}
+}
+
+/* What is at the key, held if somebody is to be told of it when it is gone. */
+static struct blx__item *hold_old(struct apply *apply, const struct blx__txn_line *op)
+{
+	struct blx__item *item = blx__tree_get(*apply->tree, op->key, op->key_len);
+
+	if (item == NULL || apply->changes == NULL) {
+		return NULL;
+	}
+	blx__item_ref(item);
+	return item;
+}
+
+static void drop_old(struct blx__item *item)
+{
+	if (item != NULL) {
+		blx__item_unref(item);
+	}
+}
+
 static int op_put(struct apply *apply, const struct blx__txn_line *op)
 {
 	const struct blx__item *old = blx__tree_get(*apply->tree, op->key, op->key_len);
+	struct blx__item *held = hold_old(apply, op);
 	struct blx__item *item =
 		blx__item_create(op->key, op->key_len, op->value, op->value_len);
 	bool existed = old != NULL;
 	int rv;
 
 	if (item == NULL) {
+		drop_old(held);
 		return BLX_ENOMEM;
 	}
 	item->create_revision = existed ? old->create_revision : apply->revision;
@@ -94,15 +124,18 @@ static int op_put(struct apply *apply, const struct blx__txn_line *op)
 	rv = blx__tree_put(apply->tree, item);
 	if (rv != 0) {
 		blx__item_unref(item);
-		return rv;
+	} else {
+		apply->outcome->changed = true;
+		blx__put_u8(apply->result, existed);
+		tell(apply, held, item);
 	}
-	apply->outcome->changed = true;
-	blx__put_u8(apply->result, existed);
-	return 0;
+	drop_old(held);
+	return rv;
 }
 
 static int op_delete(struct apply *apply, const struct blx__txn_line *op)
 {
+	struct blx__item *held = hold_old(apply, op);
 	bool found;
 	int rv = blx__tree_delete(apply->tree, op->key, op->key_len, &found);
 
@@ -110,11 +143,40 @@ static int op_delete(struct apply *apply, const struct blx__txn_line *op)
 		apply->outcome->changed = apply->outcome->changed || found;
 		blx__put_u8(apply->result, found);
 	}
+	if (rv == 0 && held != NULL) {
+		tell(apply, held, NULL);
+	}
+	drop_old(held);
 	return rv;
+}
+
+static bool is_at_or_below(const struct blx__item *item, const struct blx__txn_line *op)
+{
+	if (op->key_len == 0) {
+		return true;
+	}
+	return item->key_len >= op->key_len &&
+	       memcmp(blx__item_key(item), op->key, op->key_len) == 0 &&
+	       (item->key_len == op->key_len ||
+		       blx__item_key(item)[op->key_len] == BLX__KEY_SEPARATOR);
+}
+
+/* What was at the key and below it, in order of the keys. before is the tree as it was. */
+static void tell_tree(struct apply *apply, const struct blx__tree *before,
+	const struct blx__txn_line *op)
+{
+	struct blx__cursor cursor;
+	struct blx__item *item = blx__cursor_seek(&cursor, before, op->key, op->key_len);
+
+	while (apply->changes != NULL && item != NULL && is_at_or_below(item, op)) {
+		tell(apply, item, NULL);
+		item = blx__cursor_next(&cursor);
+	}
 }
 
 static int op_delete_tree(struct apply *apply, const struct blx__txn_line *op)
 {
+	struct blx__tree *before = apply->changes != NULL ? blx__tree_ref(*apply->tree) : NULL;
 	uint64_t count = 0;
 	int rv = blx__tree_delete_tree(apply->tree, op->key, op->key_len, &count);
 
@@ -123,6 +185,10 @@ static int op_delete_tree(struct apply *apply, const struct blx__txn_line *op)
 		blx__put_u8(apply->result, count > 0);
 		blx__put_varint(apply->result, count);
 	}
+	if (rv == 0 && count > 0 && before != NULL) {
+		tell_tree(apply, before, op);
+	}
+	blx__tree_unref(before);
 	return rv;
 }
 
@@ -209,13 +275,14 @@ static int branch_do(
 	return rv != 0 ? rv : blx__buf_ok(apply->result) ? 0 : BLX_ENOMEM;
 }
 
-int blx__txn_apply(struct blx__tree **tree, const void *data, size_t len,
-	uint64_t revision, struct blx__txn_outcome *ret_outcome, struct blx__buf *result)
+int blx__txn_apply_to(const struct blx__txn_target *target, const void *data, size_t len,
+	struct blx__txn_outcome *ret_outcome, struct blx__buf *result)
 {
-	struct apply apply = {.tree = tree,
-		.revision = revision,
+	struct apply apply = {.tree = target->tree,
+		.revision = target->revision,
 		.outcome = ret_outcome,
-		.result = result};
+		.result = result,
+		.changes = target->changes};
 	struct blx__txn_reader txn;
 	bool held;
 
@@ -230,6 +297,14 @@ int blx__txn_apply(struct blx__tree **tree, const void *data, size_t len,
 		return 0;
 	}
 	return branch_do(&apply, &txn, held);
+}
+
+int blx__txn_apply(struct blx__tree **tree, const void *data, size_t len,
+	uint64_t revision, struct blx__txn_outcome *ret_outcome, struct blx__buf *result)
+{
+	struct blx__txn_target target = {.tree = tree, .revision = revision};
+
+	return blx__txn_apply_to(&target, data, len, ret_outcome, result);
 }
 
 /* ---- results
