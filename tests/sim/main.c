@@ -105,6 +105,7 @@ static void tell_failure(const struct wanted *wanted, const struct sim_plan *pla
 
 	printf("seed %llu FAILED: %s\n", (unsigned long long)plan->seed,
 		outcome->failure);
+	(void)fflush(stdout);
 	if (wanted->no_shrink) {
 		return;
 	}
