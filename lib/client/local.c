@@ -29,10 +29,7 @@ static bool local_on_loop(blx_client *client)
 
 static int64_t local_time_ms(blx_client *client)
 {
-	int64_t wall = blx__wall_ms(blx__node_env(client->node));
-	int64_t cluster = blx__machine_time_ms(blx__node_machine(client->node));
-
-	return wall > cluster ? wall : cluster;
+	return blx__node_time_ms(client->node);
 }
 
 static void local_close(blx_client *client)

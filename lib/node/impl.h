@@ -156,6 +156,9 @@ raft_id blx__node_leader(struct blx__node *node);
 
 bool blx__node_is_leader(const struct blx__node *node);
 
+/* Of the latest configuration this member has, committed or not. */
+raft_index blx__node_conf_index(const struct blx__node *node);
+
 /* As the leader: has a majority of the voters been heard within an election timeout? */
 bool blx__node_has_contact(struct blx__node *node);
 

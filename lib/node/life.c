@@ -342,11 +342,7 @@ static void on_peer_link(uint64_t id, bool connected, void *data)
 
 static int64_t cluster_time_ms(void *data)
 {
-	struct blx__node *node = data;
-	int64_t wall_ms = blx__wall_ms(node->env);
-	int64_t time_ms = blx__machine_time_ms(node->machine);
-
-	return wall_ms > time_ms ? wall_ms : time_ms;
+	return blx__node_time_ms(data);
 }
 
 static bool is_lost(void *data)

@@ -214,7 +214,7 @@ void blx__node_log_cut(struct blx__node *node, raft_index index)
 	}
 }
 
-static raft_index conf_index_now(const struct blx__node *node)
+raft_index blx__node_conf_index(const struct blx__node *node)
 {
 	return node->raft.configuration_uncommitted_index != 0
 		? node->raft.configuration_uncommitted_index
@@ -248,11 +248,11 @@ static bool conf_check(struct blx__node *node)
 	const struct raft_configuration *committed =
 		blx__guard_committed_conf(node->guard, &committed_index);
 
-	if (conf_index_now(node) == node->conf_seen &&
+	if (blx__node_conf_index(node) == node->conf_seen &&
 		committed_index == node->conf_committed_seen) {
 		return false;
 	}
-	node->conf_seen = conf_index_now(node);
+	node->conf_seen = blx__node_conf_index(node);
 	node->conf_committed_seen = committed_index;
 	blx__peers_configure2(node->peers, &node->raft.configuration, committed);
 	return true;

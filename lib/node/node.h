@@ -62,6 +62,10 @@ const struct blx__identity *blx__node_identity(const struct blx__node *node);
 
 struct blx__env *blx__node_env(struct blx__node *node);
 
+/* ANY THREAD: what this member takes the cluster's time for: its own wall clock, or what
+ * the log has come to (old if nothing was written) where that is ahead. */
+int64_t blx__node_time_ms(struct blx__node *node);
+
 /* ANY THREAD: a copy of what was true at the end of the last loop iteration. */
 struct blx__node_view {
 	uint64_t term;

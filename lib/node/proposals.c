@@ -153,21 +153,13 @@ static unsigned batch_fit(const struct blx__proposals *proposals)
 	return count;
 }
 
-static int64_t entry_time_ms(struct blx__node *node)
-{
-	int64_t wall = blx__wall_ms(node->env);
-	int64_t cluster = blx__machine_time_ms(node->machine);
-
-	return wall > cluster ? wall : cluster;
-}
-
 static void entry_encode(struct blx__proposals *proposals, unsigned count, struct blx__buf *buf)
 {
 	struct blx__node *node = proposals->node;
 	struct blx__entry_header header = { .origin = node->identity.id,
 		.incarnation = node->incarnation,
 		.token = proposals->token + 1,
-		.time_ms = entry_time_ms(node) };
+		.time_ms = blx__node_time_ms(node) };
 	struct blx__list *link = &proposals->queued;
 	unsigned i;
 

@@ -90,13 +90,6 @@ static bool majority_answered(const struct blx__reads *reads)
 	return votes > voters / 2;
 }
 
-static uint64_t latest_conf_index(const struct blx__node *node)
-{
-	return node->raft.configuration_uncommitted_index != 0
-		? node->raft.configuration_uncommitted_index
-		: node->raft.configuration_index;
-}
-
 static void probe_send(struct blx__reads *reads)
 {
 	struct blx__node *node = reads->node;
@@ -131,7 +124,7 @@ static void round_begin_as_leader(struct blx__reads *reads)
 	reads->rounds++;
 	reads->term = node->raft.current_term;
 	reads->index = index;
-	reads->conf_index = latest_conf_index(node);
+	reads->conf_index = blx__node_conf_index(node);
 	reads->answered_count = 0;
 	reads->began_ns = blx__mono_ns(node->env);
 	if (majority_answered(reads)) {
@@ -240,7 +233,7 @@ void blx__reads_on_probe_reply(struct blx__reads *reads, uint64_t from, uint64_t
 		return;
 	}
 	reads->answered[reads->answered_count++] = from;
-	if (latest_conf_index(node) != reads->conf_index) {
+	if (blx__node_conf_index(node) != reads->conf_index) {
 		blx__reads_on_change(reads);
 		return;
 	}
@@ -255,7 +248,7 @@ void blx__reads_on_change(struct blx__reads *reads)
 
 	if (reads->probing &&
 		(!blx__node_is_leader(node) || node->raft.current_term != reads->term ||
-			latest_conf_index(node) != reads->conf_index)) {
+			blx__node_conf_index(node) != reads->conf_index)) {
 		round_void(reads);
 	}
 	if (reads->asking && blx__node_is_leader(node)) {

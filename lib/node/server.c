@@ -300,19 +300,15 @@ void blx__server_on_peer_call(
 
 /* ---- coming in ---- */
 
-static void own_hello(const struct blx__node *node, struct blx__hello *ret_hello)
+static void own_hello(struct blx__node *node, struct blx__hello *ret_hello)
 {
-	int64_t wall_ms = blx__wall_ms(node->env);
-	int64_t time_ms =
-		blx__machine_time_ms(node->machine); /* old if nothing was written */
-
 	*ret_hello = (struct blx__hello){.major = BLX__HELLO_MAJOR,
 		.minor = BLX__HELLO_MINOR,
 		.role = BLX__ROLE_MEMBER,
 		.id = node->identity.id,
 		.instance = node->identity.instance,
 		.incarnation = node->incarnation,
-		.time_ms = wall_ms > time_ms ? wall_ms : time_ms};
+		.time_ms = blx__node_time_ms(node)};
 	memcpy(ret_hello->cluster_id, node->identity.cluster_id,
 		sizeof ret_hello->cluster_id);
 	(void)snprintf(

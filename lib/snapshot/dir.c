@@ -258,25 +258,3 @@ int blx__snapshot_dir_clean(const struct blx__files *files, const char *dir, blx
 	blx__snapshot_dir_finish(&complete);
 	return rv;
 }
-
-int blx__snapshot_dir_prune(const struct blx__files *files, const char *dir, size_t keep,
-	blx_error *error)
-{
-	struct blx__snapshot_dir complete;
-	size_t i;
-	int rv;
-
-	PRE(keep >= 1);
-	rv = blx__snapshot_dir_list(files, dir, &complete, error);
-	if (rv != BLX_OK) {
-		return rv;
-	}
-	for (i = keep; rv == BLX_OK && i < complete.count; i++) {
-		rv = remove_name(files, dir, complete.entries[i].name, error);
-	}
-	if (rv == BLX_OK && complete.count > keep) {
-		rv = files->ops->sync_dir(files, dir, error);
-	}
-	blx__snapshot_dir_finish(&complete);
-	return rv;
-}

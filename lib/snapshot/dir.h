@@ -59,8 +59,4 @@ void blx__snapshot_dir_finish(struct blx__snapshot_dir *dir);
  */
 int blx__snapshot_dir_clean(const struct blx__files *files, const char *dir, blx_error *error);
 
-/* Removes all complete snapshots but the newest keep (at least 1). */
-int blx__snapshot_dir_prune(const struct blx__files *files, const char *dir, size_t keep,
-	blx_error *error);
-
 #endif

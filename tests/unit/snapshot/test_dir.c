@@ -115,27 +115,3 @@ Test(snapshot_dir, clean_removes_leftovers_and_keeps_what_can_be_resumed)
 	cr_assert_eq(scratch_count(&scratch), 3);
 	scratch_finish(&scratch);
 }
-
-Test(snapshot_dir, prune_keeps_the_newest)
-{
-	struct scratch scratch;
-	struct blx__snapshot_dir dir;
-	uint64_t i;
-
-	scratch_init(&scratch);
-	for (i = 1; i <= 5; i++) {
-		make(&scratch, i * 10, 1);
-	}
-	scratch_write(&scratch, "identity", "x", 1);
-
-	cr_assert_eq(blx__snapshot_dir_prune(&blx__files_posix, scratch.dir, 2, NULL), 0);
-
-	cr_assert_eq(
-		blx__snapshot_dir_list(&blx__files_posix, scratch.dir, &dir, NULL), 0);
-	cr_assert_eq(dir.count, 2);
-	cr_assert_eq(dir.entries[0].index, 50);
-	cr_assert_eq(dir.entries[1].index, 40);
-	cr_assert(scratch_has(&scratch, "identity"));
-	blx__snapshot_dir_finish(&dir);
-	scratch_finish(&scratch);
-}
