@@ -42,6 +42,7 @@ static const struct setting settings[] = {
 	{"snapshot-entries", SETTING_NUMBER, AT(snapshot_entries), 1, UINT64_MAX},
 	{"segment-bytes", SETTING_NUMBER, AT(segment_bytes), 1, UINT64_MAX},
 	{"insecure-transport", SETTING_YESNO, AT(insecure_transport), 0, 0},
+	{"lease-reads", SETTING_YESNO, AT(lease_reads), 0, 0},
 	{"log-level", SETTING_LEVEL, AT(log_level), 0, 0},
 };
 

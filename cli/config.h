@@ -25,6 +25,7 @@ struct config {
 	uint64_t snapshot_entries;
 	uint64_t segment_bytes;
 	bool insecure_transport;
+	bool lease_reads;
 	int log_level; /* enum blx_log_level */
 };
 

@@ -110,11 +110,19 @@ int kv_get(struct ctx *ctx)
 	blx_error error = BLX_ERROR_INIT;
 	blx_value *value = NULL;
 	char fault[OPT_FAULT_SIZE];
+	uint64_t max_age_ms = 0;
 	int rv;
 
-	if (consistent && opt_flag(&ctx->args, "local")) {
-		return fail_usage(ctx, "--consistent and --local exclude each other");
+	if (consistent + opt_flag(&ctx->args, "local") +
+			(opt_text(&ctx->args, "max-age-ms") != NULL) >
+		1) {
+		return fail_usage(ctx,
+			"--consistent, --local and --max-age-ms exclude each other");
 	}
+	if (opt_number(&ctx->args, "max-age-ms", 1, UINT32_MAX, &max_age_ms, fault) != 0) {
+		return fail_usage(ctx, "%s", fault);
+	}
+	opts.max_age_ms = (uint32_t)max_age_ms;
 	if (opt_number(&ctx->args, "min-revision", 1, UINT64_MAX, &opts.min_revision,
 		    fault) != 0) {
 		return fail_usage(ctx, "%s", fault);

@@ -16,6 +16,7 @@ const struct opt verb_opts_common[] = {
 
 static const struct opt opts_get[] = {
 	{"consistent", 0, NULL, "what is true now, confirmed with a majority"},
+	{"max-age-ms", 0, "N", "what was true so long ago, or later"},
 	{"local", 0, NULL, "what this member knows, without asking others (the default)"},
 	{"rev-info", 0, NULL, "print revisions on standard error"},
 	{"min-revision", 0, "N", "wait until the member has this revision of the store"},
@@ -107,6 +108,8 @@ static const struct opt opts_run[] = {
 	{"segment-bytes", 0, "N", "size of a file of the log (33554432)"},
 	{"insecure-transport", 0, NULL,
 		"plain TCP to other machines; the status shows it"},
+	{"lease-reads", 0, NULL,
+		"consistent reads ask nobody while the leader has a lease (see the manual)"},
 	{"log-level", 0, "error|warn|info|debug", "(info)"},
 	{0},
 };

@@ -73,6 +73,8 @@ typedef struct blx_read_opts {
 	uint32_t timeout_ms;   /* default BLX_TIMEOUT_DEFAULT_MS */
 	uint32_t flags;        /* enum blx_read_flags */
 	uint64_t min_revision; /* wait until the replica has this revision; BLX_ETIMEOUT */
+	uint32_t max_age_ms;   /* blx_get(): not older than this, see there; 0: however old.
+				* BLX_EINVAL with a consistent read */
 } blx_read_opts;
 
 enum blx_read_flags {
@@ -81,7 +83,7 @@ enum blx_read_flags {
 
 #define BLX_READ_OPTS_INIT                                                               \
 	{                                                                                \
-		sizeof(blx_read_opts), 0, 0, 0                                           \
+		sizeof(blx_read_opts), 0, 0, 0, 0                                        \
 	}
 BLX_API void blx_read_opts_init(blx_read_opts *opts);
 
@@ -90,6 +92,13 @@ BLX_API void blx_read_opts_init(blx_read_opts *opts);
  * consensus, possibly old; ret_info (may be NULL) tells how old, also when
  * there is nothing. Works on a member that has no quorum. In process it takes
  * a short lock and neither enters the loop nor copies the value.
+ *
+ * With opts->max_age_ms: the answer reflects every write that was acknowledged
+ * to anybody max_age_ms before this call began. The replica answers by itself
+ * where it knows as much, for it was confirmed with the leader within that time,
+ * by this host's monotonic clock; otherwise as blx_get_consistent(), which
+ * confirms it for the reads that follow.
+ *
  * BLX_OK and *ret_value, to be released with blx_value_unref(); BLX_ENOENT
  * nothing there; BLX_ENOVALUE only children are there.
  */
@@ -100,6 +109,8 @@ BLX_API int blx_get(blx_client *client, const char *path, const blx_read_opts *o
  * Reads what is true now: the answer reflects every write that was acknowledged
  * to anybody before this call began (read index, Raft thesis 6.4). Any member
  * takes it. BLX_ENOQUORUM when that cannot be had in time; never an old value.
+ * With BLX_NODE_LEASE_READS a leader answers by itself for as long as its lease
+ * holds; see there for what that rests on.
  */
 BLX_API int blx_get_consistent(blx_client *client, const char *path, const blx_read_opts *opts,
 	blx_value **ret_value, blx_read_info *ret_info, blx_error *error);

@@ -66,6 +66,7 @@ static void inner_opts(const blx_node_opts *opts, blx_node *node, struct blx__no
 		.socket_path = opts->socket_path,
 		.listen = opts->listen,
 		.insecure_transport = (opts->flags & BLX_NODE_INSECURE_TRANSPORT) != 0,
+		.lease_reads = (opts->flags & BLX_NODE_LEASE_READS) != 0,
 		.election_timeout_ms = opts->election_timeout_ms,
 		.heartbeat_ms = opts->heartbeat_ms,
 		.snapshot_bytes = opts->snapshot_bytes,

@@ -130,12 +130,41 @@ static int get_here(blx_client *client, const struct key *key, const char *path,
 	return 0;
 }
 
-static void get_body(struct blx__buf *buf, const struct key *key, bool consistent,
-	uint64_t min_revision)
+static void get_body(struct blx__buf *buf, const struct key *key, const blx_read_opts *opts)
 {
-	blx__put_u8(buf, consistent);
-	blx__put_u64(buf, min_revision);
-	blx__put_bytes(buf, key->bytes, key->len);
+	bool consistent = (opts->flags & BLX_READ_CONSISTENT) != 0;
+	struct blx__get get = { .mode = consistent ? BLX__GET_CONSISTENT
+			: opts->max_age_ms != 0    ? BLX__GET_MAX_AGE
+						   : BLX__GET_LOCAL,
+		.min_revision = opts->min_revision,
+		.max_age_ms = opts->max_age_ms,
+		.key = key->bytes,
+		.key_len = key->len };
+
+	blx__get_put(buf, &get);
+}
+
+/* May the replica in this process answer as it is? */
+static bool replica_will_do(blx_client *client, const blx_read_opts *opts)
+{
+	if (client->ops->machine(client) == NULL || opts->min_revision != 0) {
+		return false;
+	}
+	if ((opts->flags & BLX_READ_CONSISTENT) != 0) {
+		return blx__node_lease_holds(client->node);
+	}
+	return opts->max_age_ms == 0 ||
+		blx__node_current_within(client->node, opts->max_age_ms);
+}
+
+static int opts_check(const blx_read_opts *opts, const char *path, blx_error *error)
+{
+	if (opts->max_age_ms != 0 && (opts->flags & BLX_READ_CONSISTENT) != 0) {
+		return blx__error_set(error, BLX_EINVAL,
+			"get %s: max_age_ms is for reads that may be old, not for consistent ones",
+			path);
+	}
+	return 0;
 }
 
 /* An answer of BLX__OP_GET as a value. */
@@ -199,11 +228,16 @@ static int get(blx_client *client, const char *path, const blx_read_opts *user_o
 		return rv;
 	}
 	BLX__OPTS(&opts, user_opts);
-	if (!consistent && opts.min_revision == 0 && client->ops->machine(client) != NULL) {
+	opts.flags = consistent ? BLX_READ_CONSISTENT : 0;
+	rv = opts_check(&opts, path, error);
+	if (rv != 0) {
+		return rv;
+	}
+	if (replica_will_do(client, &opts)) {
 		return get_here(client, &key, path, ret_value, ret_info, error);
 	}
 	blx__buf_init(&body);
-	get_body(&body, &key, consistent, opts.min_revision);
+	get_body(&body, &key, &opts);
 	if (!blx__buf_ok(&body)) {
 		return blx__error_set(error, BLX_ENOMEM, "get %s: out of memory", path);
 	}
@@ -271,13 +305,17 @@ int blx_get_async(blx_client *client, const char *path, const blx_read_opts *use
 		return rv;
 	}
 	BLX__OPTS(&opts, user_opts);
+	rv = opts_check(&opts, path, NULL);
+	if (rv != 0) {
+		return rv;
+	}
 	pending = blx__malloc(sizeof *pending);
 	if (pending == NULL) {
 		return BLX_ENOMEM;
 	}
 	*pending = (struct get_pending){ .cb = cb, .data = data };
 	blx__buf_init(&body);
-	get_body(&body, &key, (opts.flags & BLX_READ_CONSISTENT) != 0, opts.min_revision);
+	get_body(&body, &key, &opts);
 	ask.timeout_ms = opts.timeout_ms;
 	ask.body = body.data;
 	ask.body_len = body.len;

@@ -37,26 +37,20 @@ static bool waits_for_revision(struct blx__request *request, uint64_t revision)
 static void answer_get(struct blx__request *request)
 {
 	struct blx__node *node = request->node;
-	struct blx__reader reader = blx__reader_of(request->body, request->body_len);
+	struct blx__get get;
 	struct blx__got got = { 0 };
 	struct blx__item *item = NULL;
 	struct blx__buf body;
-	uint64_t min_revision;
-	const uint8_t *key;
-	size_t key_len;
 	int rv;
 
-	(void)blx__get_u8(&reader);
-	min_revision = blx__get_u64(&reader);
-	key = blx__get_bytes(&reader, BLX__KEY_LEN_MAX, &key_len);
-	if (!blx__reader_done(&reader)) {
+	if (blx__get_get(request->body, request->body_len, &get) != 0) {
 		blx__request_fail(request, BLX_EPROTO, "get: the request is malformed");
 		return;
 	}
-	if (waits_for_revision(request, min_revision)) {
+	if (waits_for_revision(request, get.min_revision)) {
 		return;
 	}
-	rv = blx__machine_get(node->machine, key, key_len, &item, &got.revision);
+	rv = blx__machine_get(node->machine, get.key, get.key_len, &item, &got.revision);
 	got.age_ms = blx__node_leader_age_ms(node);
 	if (rv == 0) {
 		got.create_revision = item->create_revision;

@@ -282,6 +282,7 @@ int blx__changes_transfer_begin(struct blx__node *node, raft_id id)
 		return BLX_EBUSY;
 	}
 	node->transfer.data = node;
+	blx__read_lease_bar(&node->read_lease);
 	rv = raft_transfer(&node->raft, &node->transfer, id, on_transferred);
 	if (rv != 0) {
 		return rv == RAFT_NOTLEADER ? BLX_ENOTLEADER : BLX_EINVAL;

@@ -113,6 +113,10 @@ void blx__guard_poll(struct blx__guard *guard);
 /* No more messages and ticks to raft from here on; what is in flight comes to its end. */
 void blx__guard_stop(struct blx__guard *guard);
 
+/* A leader rests on it that for so long from now this member votes for nobody and asks for no
+ * votes, but in the one election that a leader tells it to begin (read_lease.h). */
+void blx__guard_be_silent(struct blx__guard *guard, unsigned for_ms);
+
 /* Nothing is in flight: raft_close() has nothing to cancel. */
 bool blx__guard_drained(const struct blx__guard *guard);
 

@@ -49,6 +49,8 @@ struct blx__guard {
 	int fail_status;
 	const char *fail_what; /* static */
 	raft_time started_ms;
+	raft_time silent_until_ms; /* guard_vote.c; 0: no silence was promised */
+	raft_term told_term; /* of the last leader that told us to begin an election */
 
 	/* guard_append.c, guard_snapshot.c */
 	struct blx__list ops;    /* struct blx__guard_op, not begun */
@@ -170,6 +172,8 @@ void blx__guard_vote_request(struct blx__guard *guard, struct raft_message *mess
 void blx__guard_vote_result_raise(struct blx__guard *guard,
 	struct raft_request_vote_result *result);
 bool blx__guard_vote_timeout_now_ok(const struct blx__guard *guard);
+/* A request of ours for a vote; false: it must not leave. */
+bool blx__guard_vote_ask(const struct blx__guard *guard, struct raft_request_vote *args);
 
 /* ---- guard_recv.c ---- */
 void blx__guard_recv(struct blx__guard *guard, struct raft_message *message);

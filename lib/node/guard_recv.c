@@ -192,6 +192,7 @@ void blx__guard_recv(struct blx__guard *guard, struct raft_message *message)
 			blx__guard_drop(guard, message);
 			break;
 		}
+		guard->told_term = message->timeout_now.term;
 		blx__guard_deliver(guard, message);
 		break;
 	default:

@@ -125,6 +125,9 @@ static bool may_leave(struct blx__guard *guard, struct raft_message *message)
 	if (message->type == RAFT_IO_REQUEST_VOTE_RESULT) {
 		blx__guard_vote_result_raise(guard, &message->request_vote_result);
 	}
+	if (message->type == RAFT_IO_REQUEST_VOTE) {
+		return blx__guard_vote_ask(guard, &message->request_vote);
+	}
 	return message->type != RAFT_IO_APPEND_ENTRIES_RESULT ||
 		blx__guard_ack_lower(guard, &message->append_entries_result);
 }

@@ -33,6 +33,12 @@
  * Votes after a restart (dissertation 6.4.1). Who leads is not on disk: a
  * restarted member votes at once, though the leader counts on its silence for a
  * lease. What must hold, where leases are in use: no vote for a while.
+ *
+ * An election that nobody asked for (in every version; dissertation 6.4.1). A
+ * member that was told to begin one, and lost it, says in all later ones, too,
+ * that it was told to; voters then vote though they hear a leader, who never
+ * handed over. What must hold: only the election that follows the leader's word
+ * overrides the silence that leaders rest on.
  */
 #include "base/assert.h"
 #include "node/conf.h"
@@ -84,6 +90,30 @@ bool blx__guard_vote_timeout_now_ok(const struct blx__guard *guard)
 static bool too_soon(const struct blx__guard *guard)
 {
 	return guard->inner->time(guard->inner) - guard->started_ms < guard->opts.vote_guard_ms;
+}
+
+void blx__guard_be_silent(struct blx__guard *guard, unsigned for_ms)
+{
+	/* The clock is in whole milliseconds, rounded down. */
+	raft_time until = guard->inner->time(guard->inner) + for_ms + 1;
+
+	if (until > guard->silent_until_ms) {
+		guard->silent_until_ms = until;
+	}
+}
+
+static bool is_silent(const struct blx__guard *guard)
+{
+	return guard->silent_until_ms != 0 &&
+		guard->inner->time(guard->inner) < guard->silent_until_ms;
+}
+
+bool blx__guard_vote_ask(const struct blx__guard *guard, struct raft_request_vote *args)
+{
+	if (args->disrupt_leader && args->term != guard->told_term + 1) {
+		args->disrupt_leader = false;
+	}
+	return args->disrupt_leader || !is_silent(guard);
 }
 
 static bool is_second_vote(const struct raft *raft, const struct raft_request_vote *args)
@@ -141,7 +171,7 @@ void blx__guard_vote_request(struct blx__guard *guard, struct raft_message *mess
 		    blx__guard_cures(guard, BLX__CURE_CANDIDACY)) ||
 		(is_second_vote(guard->raft, args) &&
 			blx__guard_cures(guard, BLX__CURE_TRANSFEREE)) ||
-		too_soon(guard)) {
+		(is_silent(guard) && !args->disrupt_leader) || too_soon(guard)) {
 		blx__guard_drop(guard, message);
 		return;
 	}

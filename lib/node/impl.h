@@ -19,6 +19,7 @@
 #include "node/node.h"
 #include "node/peers.h"
 #include "node/proposals.h"
+#include "node/read_lease.h"
 #include "node/reads.h"
 #include "node/request.h"
 #include "node/server.h"
@@ -63,6 +64,7 @@ struct blx__node {
 	struct raft_fsm fsm;
 	struct blx__io *io;
 	struct blx__guard *guard;
+	bool quiet_start; /* it may have promised in its run before, read_lease.h */
 	bool raft_inited;
 	bool raft_started;
 
@@ -71,6 +73,7 @@ struct blx__node {
 	struct blx__server *server;
 	struct blx__proposals proposals;
 	struct blx__reads reads;
+	struct blx__read_lease read_lease;
 	struct blx__changes changes;
 	struct blx__lists lists;
 	struct blx__images images;

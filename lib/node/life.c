@@ -98,6 +98,7 @@ static void node_init(struct blx__node *node, const struct blx__node_opts *opts)
 	blx__timer_init(&node->shut_timer, on_shut_step, node);
 	blx__proposals_init(&node->proposals, node);
 	blx__reads_init(&node->reads, node);
+	blx__read_lease_init(&node->read_lease, node);
 	blx__changes_init(&node->changes, node);
 	blx__lists_init(&node->lists, node);
 	blx__images_init(&node->images, node);
@@ -175,6 +176,7 @@ static int open_raft(struct blx__node *node, blx_error *error)
 	struct blx__guard_opts opts = {
 		.raft = &node->raft,
 		.election_timeout_ms = raft_timeout_ms(node),
+		.vote_guard_ms = node->quiet_start ? raft_timeout_ms(node) : 0,
 		.on_fail = on_guard_fail,
 		.data = node,
 	};
@@ -228,6 +230,10 @@ static int node_open(struct blx__node *node, blx_error *error)
 		rv = blx__known_load(node->env, node->data_dir, &node->known, error);
 	}
 	if (rv == 0) {
+		rv = blx__read_lease_open(files, node->data_dir, node->opts.lease_reads,
+			&node->quiet_start, error);
+	}
+	if (rv == 0) {
 		rv = open_wal(node, error);
 	}
 	if (rv == 0) {
@@ -271,12 +277,37 @@ int blx__node_open(const struct blx__node_opts *opts, struct blx__node **ret_nod
 
 /* ---- beginning -------------------------------------------------------- */
 
+/* Promised first: the term that is told is one this member stays in for as long. */
+static void on_probe(struct blx__node *node, uint64_t id, struct blx__reader *reader)
+{
+	uint64_t nonce = blx__get_u64(reader);
+	uint32_t promise_ms = blx__get_u32(reader);
+	uint8_t reply[17];
+
+	if (!blx__reader_done(reader)) {
+		return;
+	}
+	reply[16] = blx__read_lease_promise(&node->read_lease, promise_ms);
+	blx__store_u64(reply, nonce);
+	blx__store_u64(reply + 8, node->raft.current_term);
+	(void)blx__peers_send(node->peers, id, BLX__KIND_PROBE_REPLY, reply, sizeof reply);
+}
+
+static void on_probe_reply(struct blx__node *node, uint64_t id, struct blx__reader *reader)
+{
+	struct blx__probe_reply reply = {.nonce = blx__get_u64(reader)};
+
+	reply.term = blx__get_u64(reader);
+	reply.promised = blx__get_u8(reader) != 0;
+	if (blx__reader_done(reader)) {
+		blx__reads_on_probe_reply(&node->reads, id, &reply);
+	}
+}
+
 static void on_peer_frame(uint64_t id, const struct blx__frame *frame, void *data)
 {
 	struct blx__node *node = data;
 	struct blx__reader reader;
-	uint64_t nonce;
-	uint8_t reply[16];
 
 	if (node->failed || node->closing) {
 		return; /* a member whose disk failed answers nobody */
@@ -287,15 +318,11 @@ static void on_peer_frame(uint64_t id, const struct blx__frame *frame, void *dat
 		break;
 	case BLX__KIND_PROBE:
 		reader = blx__reader_of(frame->payload, frame->len);
-		nonce = blx__get_u64(&reader);
-		blx__store_u64(reply, nonce);
-		blx__store_u64(reply + 8, node->raft.current_term);
-		(void)blx__peers_send(node->peers, id, BLX__KIND_PROBE_REPLY, reply, sizeof reply);
+		on_probe(node, id, &reader);
 		break;
 	case BLX__KIND_PROBE_REPLY:
 		reader = blx__reader_of(frame->payload, frame->len);
-		nonce = blx__get_u64(&reader);
-		blx__reads_on_probe_reply(&node->reads, id, nonce, blx__get_u64(&reader));
+		on_probe_reply(node, id, &reader);
 		break;
 	case BLX__KIND_CALL:
 		blx__server_on_peer_call(node->server, id, frame);
@@ -450,6 +477,7 @@ void blx__node_fail(struct blx__node *node, const blx_error *why)
 		blx__error_copy(&node->failure, why);
 	}
 	(void)pthread_mutex_unlock(&node->view_lock);
+	blx__read_lease_end(&node->read_lease);
 	node->failed = true; /* nothing more is told to raft or to others from here on */
 	atomic_store(&node->is_leader, false);
 	blx__env_post(node->env, &node->fail_post);
@@ -561,6 +589,7 @@ static void shut_transfer(struct blx__node *node)
 static void shut_doors(struct blx__node *node)
 {
 	node->closing = true;
+	blx__read_lease_end(&node->read_lease);
 	atomic_store(&node->is_leader, false);
 	blx__timer_stop(node->env, &node->tick);
 	fail_pending(node, BLX_ECANCELED, "the member is stopping");

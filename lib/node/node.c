@@ -27,6 +27,16 @@ const struct blx__identity *blx__node_identity(const struct blx__node *node)
 	return &node->identity;
 }
 
+bool blx__node_current_within(struct blx__node *node, uint64_t max_age_ms)
+{
+	return blx__reads_current_within(&node->reads, max_age_ms);
+}
+
+bool blx__node_lease_holds(struct blx__node *node)
+{
+	return blx__read_lease_holds(&node->read_lease);
+}
+
 struct blx__env *blx__node_env(struct blx__node *node)
 {
 	return node->env;
@@ -377,16 +387,29 @@ static void dispatch_to_leader(struct blx__node *node, struct blx__request *requ
 	}
 }
 
-static bool get_wants_consistent(const struct blx__request *request)
+/* Must the replica be confirmed first? A list begins with a flag that says so. */
+static bool wants_confirmed(struct blx__node *node, const struct blx__request *request)
 {
-	return request->body_len > 0 && request->body[0] != 0;
+	struct blx__get get;
+
+	if (request->op == BLX__OP_LIST) {
+		return request->body_len > 0 && request->body[0] != 0;
+	}
+	if (request->op == BLX__OP_BARRIER) {
+		return true;
+	}
+	if (request->op != BLX__OP_GET ||
+		blx__get_get(request->body, request->body_len, &get) != 0) {
+		return false; /* or it is refused where it is answered */
+	}
+	return get.mode == BLX__GET_CONSISTENT ||
+		(get.mode == BLX__GET_MAX_AGE &&
+			!blx__reads_current_within(&node->reads, get.max_age_ms));
 }
 
 void blx__node_dispatch(struct blx__node *node, struct blx__request *request)
 {
-	bool consistent = request->op == BLX__OP_BARRIER ||
-		((request->op == BLX__OP_GET || request->op == BLX__OP_LIST) &&
-			get_wants_consistent(request));
+	bool consistent = wants_confirmed(node, request);
 
 	if (node->failed) {
 		blx__request_fail(request, BLX_EUNAVAILABLE, "%s has stopped: %s",
@@ -440,6 +463,7 @@ void blx__node_wake_applying(struct blx__node *node)
 	struct blx__list *tmp;
 	raft_index applied = node->raft.last_applied;
 
+	blx__reads_applied(&node->reads, applied);
 	blx__list_foreach_safe(link, tmp, &node->applying) {
 		struct blx__request *request = blx__container_of(link, struct blx__request, link);
 

@@ -28,6 +28,7 @@ struct blx__node_opts {
 	const char *socket_path;  /* NULL: none */
 	const char *listen;       /* NULL: the identity's address */
 	bool insecure_transport;
+	bool lease_reads; /* read_lease.h */
 	uint32_t election_timeout_ms;
 	uint32_t heartbeat_ms;
 	uint64_t snapshot_bytes;
@@ -54,6 +55,13 @@ struct blx__machine *blx__node_machine(struct blx__node *node);
 
 /* ANY THREAD: since a leader was last heard; 0 on the leader; UINT64_MAX: never. */
 uint64_t blx__node_leader_age_ms(struct blx__node *node);
+
+/* ANY THREAD: does the replica hold all that was acknowledged max_age_ms ago? */
+bool blx__node_current_within(struct blx__node *node, uint64_t max_age_ms);
+
+/* ANY THREAD: does it hold all that is acknowledged by now, for this is the leader and its
+ * lease says so (read_lease.h)? */
+bool blx__node_lease_holds(struct blx__node *node);
 
 /* ANY THREAD: BLX_OK, or why the member has stopped by itself. */
 int blx__node_failed(struct blx__node *node, blx_error *error);

@@ -2,6 +2,7 @@
 #include "node/protocol.h"
 
 #include "base/assert.h"
+#include "store/path.h"
 
 #include <string.h>
 
@@ -75,6 +76,33 @@ int blx__response_error(const struct blx__response *response, blx_error *error)
 		error->message[len] = '\0';
 	}
 	return response->code;
+}
+
+void blx__get_put(struct blx__buf *buf, const struct blx__get *get)
+{
+	blx__put_u8(buf, get->mode);
+	blx__put_u64(buf, get->min_revision);
+	if (get->mode == BLX__GET_MAX_AGE) {
+		blx__put_u64(buf, get->max_age_ms);
+	}
+	blx__put_bytes(buf, get->key, get->key_len);
+}
+
+int blx__get_get(const void *data, size_t len, struct blx__get *ret_get)
+{
+	struct blx__reader reader = blx__reader_of(data, len);
+	struct blx__get get = { .mode = blx__get_u8(&reader) };
+
+	get.min_revision = blx__get_u64(&reader);
+	if (get.mode == BLX__GET_MAX_AGE) {
+		get.max_age_ms = blx__get_u64(&reader);
+	}
+	get.key = blx__get_bytes(&reader, BLX__KEY_LEN_MAX, &get.key_len);
+	if (!blx__reader_done(&reader) || get.mode > BLX__GET_MAX_AGE) {
+		return BLX_EPROTO;
+	}
+	*ret_get = get;
+	return 0;
 }
 
 void blx__got_put(struct blx__buf *buf, const struct blx__got *got)

@@ -17,8 +17,9 @@
 /* Kinds of frames after the handshake. rpc/ keeps those below 16 for itself. */
 enum blx__kind {
 	BLX__KIND_RAFT = 16,        /* a raft message, node/wire.h */
-	BLX__KIND_PROBE = 17,       /* u64 nonce: which term are you in? */
-	BLX__KIND_PROBE_REPLY = 18, /* u64 nonce, u64 term */
+	BLX__KIND_PROBE = 17,       /* u64 nonce: which term are you in? u32 promise_ms: and
+				     * do you promise silence for so long (read_lease.h)? */
+	BLX__KIND_PROBE_REPLY = 18, /* u64 nonce, u64 term, u8 promised */
 	BLX__KIND_CALL = 19,        /* struct blx__call_head, body; frame id names the call */
 	BLX__KIND_REPLY = 20        /* struct blx__response */
 };
@@ -26,7 +27,7 @@ enum blx__kind {
 /* What is asked. The numbers are on the wire. */
 enum blx__op {
 	BLX__OP_WRITE = 1,       /* a command of machine/command.h */
-	BLX__OP_GET = 2,         /* u8 consistent, u64 min revision, key */
+	BLX__OP_GET = 2,         /* struct blx__get */
 	BLX__OP_LIST = 3,        /* node/list.h */
 	BLX__OP_BARRIER = 4,     /* u64 min revision; answered when the replica is current */
 	BLX__OP_READ_INDEX = 5,  /* between members: answer u64 index */
@@ -72,6 +73,23 @@ int blx__response_get(const void *data, size_t len, struct blx__response *ret_re
 
 /* Fills an error from an answer that is one, and returns its code. */
 int blx__response_error(const struct blx__response *response, blx_error *error);
+
+enum blx__get_mode {
+	BLX__GET_LOCAL = 0,
+	BLX__GET_CONSISTENT = 1,
+	BLX__GET_MAX_AGE = 2 /* local, if the replica is known to be that current */
+};
+
+/* What is to be read, the body of BLX__OP_GET. */
+struct blx__get {
+	uint8_t mode; /* enum blx__get_mode */
+	uint64_t min_revision;
+	uint64_t max_age_ms; /* with MAX_AGE alone */
+	const uint8_t *key;  /* borrowed */
+	size_t key_len;
+};
+void blx__get_put(struct blx__buf *buf, const struct blx__get *get);
+int blx__get_get(const void *data, size_t len, struct blx__get *ret_get);
 
 /* A read value, as the answer to BLX__OP_GET. */
 struct blx__got {

@@ -15,6 +15,9 @@
  *
  * On another member a round asks the leader for R. Either way the read is
  * answered from the own replica when that has applied R.
+ *
+ * What a round has told serves later reads, too, that content themselves with
+ * what was true a while ago (max_age), and under a lease (read_lease.h) all.
  */
 #ifndef BLX_NODE_READS_H
 #define BLX_NODE_READS_H
@@ -22,6 +25,7 @@
 #include "base/list.h"
 #include "node/request.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -38,10 +42,20 @@ struct blx__reads {
 	uint64_t term;
 	uint64_t index;
 	uint64_t conf_index; /* of the configuration it was begun with */
-	uint64_t began_ns;
+	uint64_t began_ns;   /* or when it was last asked anew */
+	uint64_t noted_ns;   /* when its index was noted, or the leader asked for it */
+	uint32_t promise_ms; /* that its voters are asked for, read_lease.h; 0: nothing */
 	uint64_t answered[BLX__READS_VOTERS_MAX];
+	bool promised[BLX__READS_VOTERS_MAX]; /* of those that answered */
 	unsigned answered_count;
 	uint64_t rounds; /* counter */
+
+	/* How current the replica is known to be: what a round told counts from when its
+	 * index is applied here. */
+	uint64_t ended_index;
+	uint64_t ended_noted_ns;     /* 0: none waits */
+	_Atomic uint64_t current_ns; /* ANY THREAD: it holds all that was acknowledged before
+				      * then; 0: nothing is known */
 };
 
 void blx__reads_init(struct blx__reads *reads, struct blx__node *node);
@@ -52,9 +66,20 @@ void blx__reads_add(struct blx__reads *reads, struct blx__request *request);
 /* Begins a round if there is need and none is under way. */
 void blx__reads_pump(struct blx__reads *reads);
 
-/* A voter told its term. */
-void blx__reads_on_probe_reply(struct blx__reads *reads, uint64_t from, uint64_t nonce,
-	uint64_t term);
+/* A voter told its term, and whether it promises what it was asked for. */
+struct blx__probe_reply {
+	uint64_t nonce;
+	uint64_t term;
+	bool promised;
+};
+void blx__reads_on_probe_reply(struct blx__reads *reads, uint64_t from,
+	const struct blx__probe_reply *reply);
+
+/* So much is applied here. */
+void blx__reads_applied(struct blx__reads *reads, uint64_t applied);
+
+/* ANY THREAD: is the replica known to hold all that was acknowledged max_age_ms ago? */
+bool blx__reads_current_within(struct blx__reads *reads, uint64_t max_age_ms);
 
 /* Role, term, leader or configuration changed: a round that rested on the old is void. */
 void blx__reads_on_change(struct blx__reads *reads);

@@ -75,7 +75,7 @@ static json_t *counters_json(struct blx__node *node)
 
 	blx__wal_stats_get(node->wal, &wal);
 	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
-			 "s:I}",
+			 "s:I, s:I, s:I}",
 		"requests", (json_int_t)c->requests, "requests_failed",
 		(json_int_t)c->requests_failed, "proposals", (json_int_t)c->proposals, "entries",
 		(json_int_t)c->entries, "applied_commands", (json_int_t)c->applied_commands,
@@ -86,7 +86,9 @@ static json_t *counters_json(struct blx__node *node)
 		(json_int_t)c->snapshots_installed, "log_bytes_written",
 		(json_int_t)wal.bytes_written, "log_syncs", (json_int_t)wal.syncs,
 		"watch_events", (json_int_t)node->watches.events_told, "watches_compacted",
-		(json_int_t)node->watches.compacted_told);
+		(json_int_t)node->watches.compacted_told, "read_leases",
+		(json_int_t)node->read_lease.taken, "read_lease_reads",
+		(json_int_t)node->read_lease.reads);
 }
 
 static int own_role(const struct blx__node *node)

@@ -34,6 +34,7 @@ struct wanted {
 	unsigned faults;
 	bool trace;
 	bool twice;
+	bool leases;
 	bool expect_failure;
 	bool no_shrink;
 	unsigned failures_max;
@@ -66,6 +67,7 @@ static void adjust(struct sim_plan *plan, void *data)
 	plan->value_max = wanted->value_max != 0 ? wanted->value_max : plan->value_max;
 	plan->steps_max = wanted->steps != 0 ? wanted->steps : plan->steps_max;
 	plan->chaos_ns = wanted->chaos_ns != 0 ? wanted->chaos_ns : plan->chaos_ns;
+	plan->leases = wanted->leases;
 	plan->faults = wanted->faults_given ? wanted->faults : plan->faults;
 }
 
@@ -277,9 +279,11 @@ static const char usage[] =
 	"  --chaos-ms N     how long there are faults\n"
 	"  --steps M        events with faults at most\n"
 	"  --twice          run each seed twice and compare\n"
+	"  --leases         leaders answer consistent reads by their leases\n"
 	"  --mutate NAME    plant a fault, and succeed when a checker finds it: "
 	"stale-read\n"
 	"                   early-ack lying-disk apply-twice forget-vote skip-entry\n"
+	"                   long-lease (with --leases)\n"
 	"                   cure:0 to cure:20\n"
 	"  --no-shrink      report failures as they are\n"
 	"  --failures N     stop after so many (1000)\n"
@@ -299,6 +303,7 @@ enum option_id {
 	OPT_CHAOS,
 	OPT_STEPS,
 	OPT_TWICE,
+	OPT_LEASES,
 	OPT_MUTATE,
 	OPT_NO_SHRINK,
 	OPT_FAILURES,
@@ -318,6 +323,7 @@ static const struct option options[] = {{"seed", required_argument, NULL, OPT_SE
 	{"chaos-ms", required_argument, NULL, OPT_CHAOS},
 	{"steps", required_argument, NULL, OPT_STEPS},
 	{"twice", no_argument, NULL, OPT_TWICE},
+	{"leases", no_argument, NULL, OPT_LEASES},
 	{"mutate", required_argument, NULL, OPT_MUTATE},
 	{"no-shrink", no_argument, NULL, OPT_NO_SHRINK},
 	{"failures", required_argument, NULL, OPT_FAILURES},
@@ -408,6 +414,9 @@ static bool parse_one(int id, const char *arg, struct wanted *wanted)
 		return true;
 	case OPT_TWICE:
 		wanted->twice = true;
+		return true;
+	case OPT_LEASES:
+		wanted->leases = true;
 		return true;
 	case OPT_NO_SHRINK:
 		wanted->no_shrink = true;

@@ -160,6 +160,7 @@ static int open_and_begin(struct sim_member *member, blx_error *error)
 	struct blx__node_opts opts = {.env = &member->env.env,
 		.data_dir = DIR,
 		.insecure_transport = true,
+		.lease_reads = plan->leases,
 		.election_timeout_ms = plan->election_ms,
 		.heartbeat_ms = plan->heartbeat_ms,
 		.snapshot_bytes = plan->snapshot_bytes,

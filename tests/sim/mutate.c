@@ -23,7 +23,7 @@ static struct sim_checks *taps;
 static unsigned taps_trailing;
 
 static const char *const names[] = {"none", "stale-read", "early-ack", "lying-disk",
-	"apply-twice", "forget-vote", "skip-entry"};
+	"apply-twice", "forget-vote", "skip-entry", "long-lease"};
 
 bool sim_mutations_parse(const char *text)
 {
@@ -172,6 +172,16 @@ void __wrap_blx__reads_add(struct blx__reads *reads, struct blx__request *reques
 		return;
 	}
 	__real_blx__reads_add(reads, request);
+}
+
+uint64_t __real_blx__read_lease_ns(uint32_t promise_ms);
+uint64_t __wrap_blx__read_lease_ns(uint32_t promise_ms);
+
+/* A leader whose clock is far outside of what its lease allows for. */
+uint64_t __wrap_blx__read_lease_ns(uint32_t promise_ms)
+{
+	return __real_blx__read_lease_ns(promise_ms) *
+	       (sim_mutations.which == SIM_MUTATE_LONG_LEASE ? 20 : 1);
 }
 
 int __real_blx__callers_record(struct blx__callers *callers, uint32_t slot, uint64_t seq,

@@ -60,6 +60,7 @@ struct sim_plan {
 	unsigned read_part;   /* per mille */
 	unsigned leader_bias; /* per mille of faults that meet the leader */
 
+	bool leases; /* members answer consistent reads by the leader's lease */
 	unsigned election_ms;
 	unsigned heartbeat_ms;
 	uint64_t snapshot_bytes;

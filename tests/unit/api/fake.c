@@ -36,6 +36,18 @@ void blx__request_fail(struct blx__request *request, int code, const char *forma
 	request->done(request, &response);
 }
 
+bool blx__node_lease_holds(struct blx__node *node)
+{
+	return blx__container_of(node, struct fake, node)->lease_holds;
+}
+
+bool blx__node_current_within(struct blx__node *node, uint64_t max_age_ms)
+{
+	uint64_t known = blx__container_of(node, struct fake, node)->current_within_ms;
+
+	return known != 0 && known <= max_age_ms;
+}
+
 uint64_t blx__node_leader_age_ms(struct blx__node *node)
 {
 	(void)node;
@@ -141,19 +153,15 @@ static void answer_write(struct fake *fake, struct blx__request *request)
 
 static void answer_get(struct fake *fake, struct blx__request *request)
 {
-	struct blx__reader reader = blx__reader_of(request->body, request->body_len);
 	struct blx__response response = { 0 };
 	struct blx__got got = { .age_ms = 7 };
 	struct blx__item *item = NULL;
 	struct blx__buf body;
-	const uint8_t *key;
-	size_t len;
+	struct blx__get get;
 
-	(void)blx__get_u8(&reader);
-	(void)blx__get_u64(&reader);
-	key = blx__get_bytes(&reader, BLX__KEY_LEN_MAX, &len);
-	cr_assert(blx__reader_done(&reader));
-	response.code = blx__machine_get(fake->node.machine, key, len, &item, &got.revision);
+	cr_assert_eq(blx__get_get(request->body, request->body_len, &get), 0);
+	response.code = blx__machine_get(
+		fake->node.machine, get.key, get.key_len, &item, &got.revision);
 	if (response.code == 0) {
 		got.create_revision = item->create_revision;
 		got.mod_revision = item->mod_revision;

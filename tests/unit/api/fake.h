@@ -19,6 +19,8 @@ struct fake {
 	uint64_t random;
 	bool remote;
 	bool on_loop;
+	bool lease_holds;          /* what the member says of its replica */
+	uint64_t current_within_ms; /* 0: not known */
 	bool hold;              /* keep requests until fake_release() */
 	struct blx__list held;
 	uint64_t index;

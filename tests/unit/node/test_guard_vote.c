@@ -258,3 +258,115 @@ Test(guard_vote, a_member_that_may_have_promised_silence_keeps_it_over_a_restart
 	cr_assert_eq(sim->member[1].raft.voted_for, 2);
 	raft_sim_destroy(sim);
 }
+
+/* ---- promised silence ---------------------------------------------------- */
+
+static struct raft_sim *begin_silent(void)
+{
+	struct raft_sim *sim = raft_sim_create(0, 0);
+
+	raft_sim_prepare(sim, 3, 0);
+	sim->member[1].election_ms = 100000;
+	raft_sim_start(sim, 1);
+	raft_sim_run(sim, 10);
+	blx__guard_be_silent(sim->member[1].guard, 500);
+	return sim;
+}
+
+Test(guard_vote, whoever_promised_silence_votes_for_nobody_until_it_is_over)
+{
+	struct raft_request_vote args = {
+		.term = 9, .last_log_index = 50, .last_log_term = 8};
+	struct raft_sim *sim = begin_silent();
+
+	raft_sim_run(sim, 499);
+	raft_sim_tell_vote(sim, 1, 2, &args);
+	cr_assert_eq(sim->member[1].raft.voted_for, 0);
+	cr_assert_lt(sim->member[1].raft.current_term, 9);
+	raft_sim_run(sim, 2);
+	raft_sim_tell_vote(sim, 1, 2, &args);
+	cr_assert_eq(sim->member[1].raft.voted_for, 2);
+	raft_sim_destroy(sim);
+}
+
+Test(guard_vote, a_shorter_promise_does_not_end_a_longer_one)
+{
+	struct raft_request_vote args = {
+		.term = 9, .last_log_index = 50, .last_log_term = 8};
+	struct raft_sim *sim = begin_silent();
+
+	blx__guard_be_silent(sim->member[1].guard, 10);
+	raft_sim_run(sim, 400);
+	raft_sim_tell_vote(sim, 1, 2, &args);
+	cr_assert_eq(sim->member[1].raft.voted_for, 0);
+	raft_sim_destroy(sim);
+}
+
+Test(guard_vote, a_successor_that_the_leader_named_gets_the_vote_all_the_same)
+{
+	struct raft_request_vote args = {.term = 9,
+		.last_log_index = 50,
+		.last_log_term = 8,
+		.disrupt_leader = true};
+	struct raft_sim *sim = begin_silent();
+
+	raft_sim_tell_vote(sim, 1, 2, &args);
+	cr_assert_eq(sim->member[1].raft.voted_for, 2);
+	raft_sim_destroy(sim);
+}
+
+/* Votes that a member asked for, and how many said that a leader told it to. */
+struct asked {
+	unsigned count;
+	unsigned disrupting;
+};
+
+static void count_asked(struct raft_sim_member *member, const struct raft_message *message)
+{
+	struct asked *asked = member->sim->data;
+
+	if (message->type == RAFT_IO_REQUEST_VOTE) {
+		asked->count++;
+		asked->disrupting += message->request_vote.disrupt_leader;
+	}
+}
+
+Test(guard_vote, whoever_promised_silence_asks_for_no_votes)
+{
+	struct asked asked = {0};
+	struct raft_sim *sim = begin_silent();
+
+	sim->on_send = count_asked;
+	sim->data = &asked;
+	raft_sim_expire(sim, 1, 100, 100);
+	raft_sim_run(sim, 450);
+	cr_assert_eq(asked.count, 0);
+	raft_sim_run(sim, 500);
+	cr_assert_gt(asked.count, 0);
+	raft_sim_destroy(sim);
+}
+
+/* What a leader told it to do is one election, not all that follow if that is lost. */
+Test(guard_vote, only_the_election_that_a_leader_ordered_says_so)
+{
+	struct asked asked = {0};
+	struct raft_sim *sim = raft_sim_create(0, 0);
+
+	sim->on_send = count_asked;
+	sim->data = &asked;
+	raft_sim_found(sim, 3, 0);
+	raft_sim_expire(sim, 1, 100, 100000);
+	cr_assert(raft_sim_run_until_leader(sim, 1, 20000));
+	raft_sim_run(sim, 1000);
+
+	asked = (struct asked){0};
+	raft_sim_cut_off(sim, 2, true);
+	raft_sim_expire(sim, 2, 100000, 200);
+	raft_sim_tell_timeout_now(sim, 2, 1, sim->member[2].raft.current_term,
+		sim->member[2].raft.last_stored, sim->member[2].raft.current_term);
+	raft_sim_run(sim, 3000);
+
+	cr_assert_eq(asked.disrupting, 2, "%u of %u", asked.disrupting, asked.count);
+	cr_assert_gt(asked.count, 2);
+	raft_sim_destroy(sim);
+}

@@ -95,6 +95,40 @@ Test(protocol, a_got_value_comes_back_as_it_was)
 	blx__buf_finish(&buf);
 }
 
+static void get_comes_back(uint8_t mode, uint64_t max_age_ms)
+{
+	struct blx__get out = {.mode = mode,
+		.min_revision = 7,
+		.max_age_ms = max_age_ms,
+		.key = (const uint8_t *)"key",
+		.key_len = 3};
+	struct blx__get in;
+	struct blx__buf buf;
+	size_t len;
+
+	blx__buf_init(&buf);
+	blx__get_put(&buf, &out);
+	cr_assert_eq(blx__get_get(buf.data, buf.len, &in), 0);
+	cr_assert_eq(in.mode, mode);
+	cr_assert_eq(in.min_revision, 7);
+	cr_assert_eq(in.max_age_ms, max_age_ms);
+	cr_assert_eq(in.key_len, 3);
+	cr_assert_arr_eq(in.key, "key", 3);
+	for (len = 0; len < buf.len; len++) {
+		cr_assert_eq(blx__get_get(buf.data, len, &in), BLX_EPROTO);
+	}
+	buf.data[0] = BLX__GET_MAX_AGE + 1;
+	cr_assert_eq(blx__get_get(buf.data, buf.len, &in), BLX_EPROTO);
+	blx__buf_finish(&buf);
+}
+
+Test(protocol, what_is_to_be_read_comes_back_as_it_was)
+{
+	get_comes_back(BLX__GET_LOCAL, 0);
+	get_comes_back(BLX__GET_CONSISTENT, 0);
+	get_comes_back(BLX__GET_MAX_AGE, 1234);
+}
+
 Test(protocol, a_call_head_comes_back_as_it_was)
 {
 	struct blx__call_head out = {.op = BLX__OP_GET, .flags = 1, .timeout_ms = 1234};
