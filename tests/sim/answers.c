@@ -129,6 +129,8 @@ static void write_ok(struct sim_client *client, const struct blx__response *resp
 	}
 	if (op.kind != SIM_DELETE || op.existed) {
 		change_add(client, wish->key, response->revision, op.value);
+		sim_acks_add(&client->workload->acks, world_of(client)->now_ns,
+			response->revision);
 		sim_checks_acked(&client->workload->cluster->checks, client->number,
 			client->session, client->seq, response->revision);
 	}
@@ -212,6 +214,26 @@ static uint32_t value_read(struct sim_client *client, const uint8_t *bytes, size
 	return value;
 }
 
+/* A member's clock may be a tenth too slow, and rounds to milliseconds. */
+static void age_check(struct sim_client *client, const struct sim_member *member,
+	uint64_t revision)
+{
+	const struct sim_wish *wish = client->wish;
+	uint64_t age_ns = (wish->max_age_ms * UINT64_C(112) / 100 + 2) * SIM_MS;
+	uint64_t floor;
+
+	if (wish->kind != SIM_WISH_GET_AGED || wish->call_ns < age_ns) {
+		return;
+	}
+	floor = sim_acks_before(&client->workload->acks, wish->call_ns - age_ns);
+	if (revision < floor) {
+		sim_fail(world_of(client),
+			"too old: %s answers at revision %llu a read of at most %u ms ago, when "
+			"revision %llu had been acknowledged",
+			member->name, (ull)revision, wish->max_age_ms, (ull)floor);
+	}
+}
+
 static bool take_get(struct sim_client *client, struct sim_member *member,
 	const struct blx__response *response)
 {
@@ -227,6 +249,7 @@ static bool take_get(struct sim_client *client, struct sim_member *member,
 		return true;
 	}
 	revision_read(client, member, got.revision);
+	age_check(client, member, got.revision);
 	look.revision = got.revision;
 	if (response->code == 0) {
 		look.value = value_read(client, got.value, got.value_len);
@@ -296,6 +319,7 @@ bool sim_answers_take(struct sim_client *client, struct sim_member *member,
 	switch (client->wish->kind) {
 	case SIM_WISH_GET:
 	case SIM_WISH_GET_LOCAL:
+	case SIM_WISH_GET_AGED:
 		return take_get(client, member, response);
 	case SIM_WISH_LIST:
 	case SIM_WISH_LIST_LOCAL:

@@ -283,7 +283,7 @@ static const char usage[] =
 	"  --mutate NAME    plant a fault, and succeed when a checker finds it: "
 	"stale-read\n"
 	"                   early-ack lying-disk apply-twice forget-vote skip-entry\n"
-	"                   long-lease (with --leases)\n"
+	"                   long-lease old-age (with --leases)\n"
 	"                   cure:0 to cure:20\n"
 	"  --no-shrink      report failures as they are\n"
 	"  --failures N     stop after so many (1000)\n"

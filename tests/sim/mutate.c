@@ -23,7 +23,7 @@ static struct sim_checks *taps;
 static unsigned taps_trailing;
 
 static const char *const names[] = {"none", "stale-read", "early-ack", "lying-disk",
-	"apply-twice", "forget-vote", "skip-entry", "long-lease"};
+	"apply-twice", "forget-vote", "skip-entry", "long-lease", "old-age"};
 
 bool sim_mutations_parse(const char *text)
 {
@@ -182,6 +182,15 @@ uint64_t __wrap_blx__read_lease_ns(uint32_t promise_ms)
 {
 	return __real_blx__read_lease_ns(promise_ms) *
 	       (sim_mutations.which == SIM_MUTATE_LONG_LEASE ? 20 : 1);
+}
+
+bool __real_blx__reads_current_within(struct blx__reads *reads, uint64_t max_age_ms);
+bool __wrap_blx__reads_current_within(struct blx__reads *reads, uint64_t max_age_ms);
+
+bool __wrap_blx__reads_current_within(struct blx__reads *reads, uint64_t max_age_ms)
+{
+	return __real_blx__reads_current_within(
+		reads, max_age_ms * (sim_mutations.which == SIM_MUTATE_OLD_AGE ? 4 : 1));
 }
 
 int __real_blx__callers_record(struct blx__callers *callers, uint32_t slot, uint64_t seq,

@@ -20,6 +20,7 @@ enum sim_mutation {
 	SIM_MUTATE_FORGET_VOTE, /* a vote is not written down */
 	SIM_MUTATE_SKIP_ENTRY,  /* a follower leaves one out */
 	SIM_MUTATE_LONG_LEASE,  /* leases outlast what they rest on */
+	SIM_MUTATE_OLD_AGE,     /* replicas pass for newer than they are */
 	SIM_MUTATE_CURE         /* of the guard's cures some are left out */
 };
 

@@ -181,9 +181,14 @@ static void encode_get(const struct sim_wish *wish, struct blx__buf *buf)
 	uint8_t key[BLX__KEY_LEN_MAX];
 	size_t len = key_of(wish->key, key);
 
-	blx__put_u8(buf, wish->kind == SIM_WISH_GET);
-	blx__put_u64(buf, 0);
-	blx__put_bytes(buf, key, len);
+	struct blx__get get = {.mode = wish->kind == SIM_WISH_GET        ? BLX__GET_CONSISTENT
+				       : wish->kind == SIM_WISH_GET_AGED ? BLX__GET_MAX_AGE
+									 : BLX__GET_LOCAL,
+		.max_age_ms = wish->max_age_ms,
+		.key = key,
+		.key_len = len};
+
+	blx__get_put(buf, &get);
 }
 
 static void encode_list(const struct sim_wish *wish, struct blx__buf *buf)

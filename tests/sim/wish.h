@@ -21,6 +21,7 @@ enum sim_wish_kind {
 	SIM_WISH_TXN, /* CAS of one key, put of another */
 	SIM_WISH_GET_LOCAL,
 	SIM_WISH_GET,
+	SIM_WISH_GET_AGED, /* local, if it is not too old */
 	SIM_WISH_LIST_LOCAL,
 	SIM_WISH_LIST,
 	SIM_WISH_KINDS
@@ -34,6 +35,7 @@ struct sim_wish {
 	uint32_t other_value;
 	uint32_t expected;
 	uint64_t expected_revision; /* CAS_REVISION */
+	uint32_t max_age_ms;        /* GET_AGED */
 	unsigned size_max;          /* of values */
 	uint64_t call_ns;
 };

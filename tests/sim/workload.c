@@ -205,6 +205,10 @@ static void wish_make(struct sim_client *client)
 	wish->key = (unsigned)blx__rng_below(&client->rng, workload->keys);
 	wish->other = (wish->key + 1) % workload->keys;
 	wish->size_max = plan->value_max;
+	if (plan->leases && wish->kind == SIM_WISH_GET_LOCAL && sim_chance(&client->rng, 700)) {
+		wish->kind = SIM_WISH_GET_AGED;
+		wish->max_age_ms = (uint32_t)sim_spread(&client->rng, 1, 3000);
+	}
 	wish->call_ns = world_of(client)->now_ns;
 	if (sim_wish_is_write(wish)) {
 		wish->value = ++workload->value;
@@ -281,6 +285,7 @@ void sim_workload_finish(struct sim_workload *workload)
 		free(workload->changes[i].list);
 	}
 	free(workload->looks);
+	sim_acks_finish(&workload->acks);
 }
 
 void sim_workload_begin(struct sim_workload *workload)

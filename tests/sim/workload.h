@@ -8,6 +8,7 @@
 #ifndef SIM_WORKLOAD_H
 #define SIM_WORKLOAD_H
 
+#include "acks.h"
 #include "cluster.h"
 #include "history.h"
 
@@ -73,6 +74,7 @@ struct sim_workload {
 	struct sim_look *looks; /* owned */
 	size_t looks_count;
 	size_t looks_cap;
+	struct sim_acks acks;
 	struct blx__list calls;
 	uint32_t value; /* the last that was given out */
 	bool stopping;
