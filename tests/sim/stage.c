@@ -463,11 +463,12 @@ static void on_end(struct sim_member *member, void *data)
 	}
 }
 
-bool sim_stage_create(struct sim_stage *stage, unsigned members)
+bool sim_stage_create(struct sim_stage *stage, unsigned members, bool leases)
 {
 	*stage = (struct sim_stage){.session = 0x5e55,
 		.plan = {.seed = 1,
 			.members = members,
+			.leases = leases,
 			.election_ms = 300,
 			.heartbeat_ms = 60,
 			.snapshot_bytes = 1024 * 1024,

@@ -26,7 +26,7 @@ struct sim_stage {
 };
 
 /* False: it cannot be founded, and the world says why. */
-bool sim_stage_create(struct sim_stage *stage, unsigned members);
+bool sim_stage_create(struct sim_stage *stage, unsigned members, bool leases);
 void sim_stage_finish(struct sim_stage *stage);
 
 /* Does one line, "verb argument ...". False: it is not understood, or what it waits for

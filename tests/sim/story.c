@@ -26,7 +26,8 @@ static void story_line(struct story *story, const char *text)
 	if (story->stage == NULL) {
 		story->stage = sim_alloc(sizeof *story->stage);
 		ok = strncmp(line, "members ", 8) == 0 &&
-		     sim_stage_create(story->stage, (unsigned)atoi(line + 8));
+		     sim_stage_create(story->stage, (unsigned)atoi(line + 8),
+				strstr(line, " leases") != NULL);
 	} else {
 		ok = sim_stage_do(story->stage, line, answer, sizeof answer);
 	}
