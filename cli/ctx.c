@@ -117,6 +117,7 @@ int exit_code_of(int code, int outcome)
 	case BLX_ETIMEOUT:
 		return EXIT_UNKNOWN;
 	case BLX_EPERM:
+	case BLX_EQUOTA:
 		return EXIT_DENIED;
 	default:
 		return outcome == BLX_UNKNOWN ? EXIT_UNKNOWN : EXIT_FAILED;

@@ -19,6 +19,11 @@
  * Without a majority: BLX_ENOQUORUM, at the deadline at the latest and at once
  * where the member knows that it has no leader.
  *
+ * The store may be given a quota, by values of decimal text at /:config/quota.bytes
+ * (of keys and values) and /:config/quota.keys. A write that would make it hold
+ * more, and more than that, is refused with BLX_EQUOTA; reads, deletes, and
+ * writes that do not make it grow go on, as do those of anything below /:config.
+ *
  * All functions are safe from any thread; see client.h for callbacks.
  */
 #ifndef BLIXARD_STORE_H

@@ -41,6 +41,7 @@ static const struct {
 	{ BLX_EVERSION, "BLX_EVERSION", "unsupported version" },
 	{ BLX_ECHANGING, "BLX_ECHANGING", "a membership change is under way" },
 	{ BLX_ECOMPACTED, "BLX_ECOMPACTED", "changes asked for are no longer kept" },
+	{ BLX_EQUOTA, "BLX_EQUOTA", "the store's quota is reached" },
 };
 
 static const size_t codes_count = sizeof codes / sizeof codes[0];

@@ -12,6 +12,7 @@
 
 #include "base/assert.h"
 #include "base/codec.h"
+#include "machine/quota.h"
 #include "store/txn.h"
 
 #define HEADER_SIZE  37
@@ -65,7 +66,8 @@ int blx__command_check(const void *data, size_t len, blx_error *error)
 			rv == BLX_EVERSION ? "of a kind this version does not know"
 					   : "malformed");
 	}
-	return blx__txn_check(command.body, command.body_len, error);
+	rv = blx__txn_check(command.body, command.body_len, error);
+	return rv != 0 ? rv : blx__quota_check(command.body, command.body_len, error);
 }
 
 bool blx__command_has_session(const void *data, size_t len)

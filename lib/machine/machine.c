@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "machine/callers.h"
 #include "machine/image_impl.h"
+#include "machine/quota.h"
 #include "store/txn.h"
 
 #include <pthread.h>
@@ -16,6 +17,8 @@ struct blx__machine {
 	struct blx__image_meta meta; /* under lock */
 	struct blx__tree *tree;      /* under lock; owned reference */
 	struct blx__callers callers; /* under lock */
+	struct blx__quota quota;     /* as the tree says */
+	bool quota_stale;            /* it may say otherwise now; applying thread */
 	struct blx__buf result;      /* of the command being applied; applying thread */
 	struct blx__machine_observer observer; /* applying thread; changed NULL: none */
 };
@@ -84,9 +87,15 @@ static bool is_of_later_version(struct blx__entry entry)
 static bool on_changed(void *data, struct blx__item *old_item, struct blx__item *new_item)
 {
 	struct blx__machine *machine = data;
+	bool more = machine->observer.changed != NULL &&
+		    machine->observer.changed(machine->observer.data,
+			    machine->meta.revision + 1, old_item, new_item);
 
-	return machine->observer.changed(
-		machine->observer.data, machine->meta.revision + 1, old_item, new_item);
+	/* What is not seen may have been a setting. */
+	if (!more || blx__quota_is_setting(new_item != NULL ? new_item : old_item)) {
+		machine->quota_stale = true;
+	}
+	return more;
 }
 
 static void revision_up(struct blx__machine *machine)
@@ -94,6 +103,10 @@ static void revision_up(struct blx__machine *machine)
 	machine->meta.revision++;
 	if (machine->observer.changed != NULL) {
 		machine->observer.committed(machine->observer.data, machine->meta.revision);
+	}
+	if (machine->quota_stale) {
+		machine->quota = blx__quota_of(machine->tree);
+		machine->quota_stale = false;
 	}
 }
 
@@ -103,10 +116,19 @@ static int txn_apply(struct blx__machine *machine, const struct blx__command *co
 	struct blx__txn_changes changes = {.cb = on_changed, .data = machine};
 	struct blx__txn_target target = {.tree = &machine->tree,
 		.revision = machine->meta.revision + 1,
-		.changes = machine->observer.changed != NULL ? &changes : NULL};
+		.changes = &changes};
 	struct blx__txn_outcome outcome;
-	int rv;
+	int rv = blx__quota_admits(&machine->quota, machine->tree, target.revision,
+		command->body, command->body_len);
 
+	if (rv == BLX_EQUOTA) {
+		*ret_reply = (struct blx__reply){
+			.code = rv, .revision = machine->meta.revision};
+		return 0;
+	}
+	if (rv != 0) {
+		return rv;
+	}
 	blx__buf_reset(&machine->result);
 	rv = blx__txn_apply_to(
 		&target, command->body, command->body_len, &outcome, &machine->result);
@@ -314,6 +336,7 @@ int blx__machine_restore(struct blx__machine *machine, const struct blx__image *
 		old = machine->tree;
 		machine->tree = blx__tree_ref(image->tree);
 		machine->meta = image->meta;
+		machine->quota = blx__quota_of(machine->tree);
 		if (machine->observer.changed != NULL) {
 			machine->observer.replaced(
 				machine->observer.data, machine->meta.revision);
@@ -333,6 +356,8 @@ void blx__machine_stats_get(
 		.keys = blx__tree_count(machine->tree),
 		.bytes = blx__tree_bytes(machine->tree),
 		.sessions = machine->callers.set.count,
+		.quota_bytes = machine->quota.bytes,
+		.quota_keys = machine->quota.keys,
 		.hash = blx__content_hash(machine->tree, &machine->callers.set)};
 	unlock(machine);
 }

@@ -110,6 +110,8 @@ struct blx__machine_stats {
 	uint64_t keys;
 	uint64_t bytes;
 	uint64_t sessions;
+	uint64_t quota_bytes; /* 0: no limit */
+	uint64_t quota_keys;
 	uint64_t hash; /* as blx__image_hash() */
 };
 void blx__machine_stats_get(

@@ -16,7 +16,7 @@ struct forward {
 static bool is_for_all_copies(int code)
 {
 	return code == BLX_ECONFLICT || code == BLX_EINVAL || code == BLX_ETOOBIG ||
-		code == BLX_EPROTO;
+		code == BLX_EPROTO || code == BLX_EQUOTA;
 }
 
 /* The leader answers for the copy that it got; of the attempt before, which may be in its log

@@ -140,6 +140,14 @@ static void add_progress(struct blx__node *node, json_t *root)
 	(void)json_object_set_new(root, "revision", json_integer((json_int_t)stats.revision));
 	(void)json_object_set_new(root, "keys", json_integer((json_int_t)stats.keys));
 	(void)json_object_set_new(root, "bytes", json_integer((json_int_t)stats.bytes));
+	if (stats.quota_bytes != 0) {
+		(void)json_object_set_new(root, "quota_bytes",
+			json_integer((json_int_t)stats.quota_bytes));
+	}
+	if (stats.quota_keys != 0) {
+		(void)json_object_set_new(root, "quota_keys",
+			json_integer((json_int_t)stats.quota_keys));
+	}
 	(void)json_object_set_new(root, "sessions", json_integer((json_int_t)stats.sessions));
 	(void)json_object_set_new(root, "hash", json_string(hash));
 	(void)json_object_set_new(root, "leader_age_ms",

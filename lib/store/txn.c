@@ -229,3 +229,34 @@ int blx__txn_check(const void *data, size_t len, blx_error *error)
 
 	return blx__txn_read(data, len, &reader, error);
 }
+
+static int each_of(const struct blx__txn_reader *txn, const struct blx__txn_section *section,
+	int (*cb)(const struct blx__txn_line *op, void *data), void *cb_data)
+{
+	struct blx__reader reader = blx__reader_of(txn->data, txn->len);
+	int rv = 0;
+	uint32_t i;
+
+	reader.at = section->at;
+	for (i = 0; rv == 0 && i < section->count; i++) {
+		struct blx__txn_line line;
+
+		rv = blx__txn_line_get(&reader, &line);
+		if (rv == 0) {
+			rv = cb(&line, cb_data);
+		}
+	}
+	return rv;
+}
+
+int blx__txn_each_op(const void *data, size_t len,
+	int (*cb)(const struct blx__txn_line *op, void *data), void *cb_data)
+{
+	struct blx__txn_reader txn;
+	int rv = blx__txn_read(data, len, &txn, NULL);
+
+	if (rv == 0) {
+		rv = each_of(&txn, &txn.ops, cb, cb_data);
+	}
+	return rv != 0 ? rv : each_of(&txn, &txn.else_ops, cb, cb_data);
+}
