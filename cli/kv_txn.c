@@ -28,6 +28,21 @@ static void add_line(blx_txn *txn, const struct txn_line *line)
 	case TXN_IF_REVISION:
 		(void)blx_txn_if_revision(txn, line->path, line->revision);
 		break;
+	case TXN_IF_VERSION:
+		(void)blx_txn_if_version(txn, line->path, line->revision);
+		break;
+	case TXN_IF_FIELDS:
+		(void)blx_txn_if_fields(txn, line->path, line->value);
+		break;
+	case TXN_IF_CHILDREN:
+		(void)blx_txn_if_children(txn, line->path, BLX_EQUAL, line->revision);
+		break;
+	case TXN_IF_FEWER:
+		(void)blx_txn_if_children(txn, line->path, BLX_FEWER, line->revision);
+		break;
+	case TXN_IF_MORE:
+		(void)blx_txn_if_children(txn, line->path, BLX_MORE, line->revision);
+		break;
 	case TXN_PUT:
 		(void)blx_txn_put(txn, line->path, line->value, line->value_len);
 		break;

@@ -11,12 +11,17 @@
 
 static const struct {
 	const char *name;
-	const char *args; /* p: path, v: value, n: revision */
+	const char *args; /* p: path, v: value, n: number */
 } kinds[] = {
 	[TXN_IF_ABSENT] = {"if-absent", "p"},
 	[TXN_IF_EXISTS] = {"if-exists", "p"},
 	[TXN_IF_VALUE] = {"if-value", "pv"},
 	[TXN_IF_REVISION] = {"if-rev", "pn"},
+	[TXN_IF_VERSION] = {"if-version", "pn"},
+	[TXN_IF_FIELDS] = {"if-fields", "pv"},
+	[TXN_IF_CHILDREN] = {"if-children", "pn"},
+	[TXN_IF_FEWER] = {"if-fewer", "pn"},
+	[TXN_IF_MORE] = {"if-more", "pn"},
 	[TXN_PUT] = {"put", "pv"},
 	[TXN_RM] = {"rm", "p"},
 	[TXN_RM_TREE] = {"rm-tree", "p"},
@@ -129,19 +134,19 @@ static int take_path(struct cursor *cursor, struct txn_line *line)
 	return 0;
 }
 
-static int take_revision(struct cursor *cursor, struct txn_line *line)
+static int take_number(struct cursor *cursor, struct txn_line *line)
 {
 	char *text;
 	size_t len;
 	bool ok;
 
-	if (take_token(cursor, "the revision is missing", &text, &len) != 0) {
+	if (take_token(cursor, "the number is missing", &text, &len) != 0) {
 		return -1;
 	}
 	ok = strlen(text) == len &&
 	     opt_parse_number(text, 0, UINT64_MAX, &line->revision);
 	free(text);
-	return ok ? 0 : fault_at(cursor, "the revision must be a number");
+	return ok ? 0 : fault_at(cursor, "the number must be of digits");
 }
 
 static int take_kind(struct cursor *cursor, enum txn_kind *ret_kind)
@@ -182,7 +187,7 @@ static int take_args(struct cursor *cursor, struct txn_line *line)
 				&line->value_len);
 			break;
 		default:
-			rv = take_revision(cursor, line);
+			rv = take_number(cursor, line);
 			break;
 		}
 	}
@@ -238,7 +243,7 @@ static int parse_line(struct cursor *cursor, struct txn_file *file)
 	if (kind == TXN_ELSE && has_else(file)) {
 		return fault_at(cursor, "a second else");
 	}
-	if (kind <= TXN_IF_REVISION && has_else(file)) {
+	if (kind <= TXN_IF_MORE && has_else(file)) {
 		return fault_at(cursor, "a guard behind else");
 	}
 	line = next_line(file);

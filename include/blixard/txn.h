@@ -38,6 +38,33 @@ BLX_API int blx_txn_if_exists(blx_txn *txn, const char *path);
 BLX_API int blx_txn_if_value(blx_txn *txn, const char *path, const void *value, size_t len);
 BLX_API int blx_txn_if_revision(blx_txn *txn, const char *path, uint64_t revision);
 
+
+/* How often it was written, as blx_value_version(); 0: it is absent. */
+BLX_API int blx_txn_if_version(blx_txn *txn, const char *path, uint64_t version);
+
+/*
+ * The value is a JSON object and has these fields: fields is a JSON object, each
+ * field of which must be there with an equal value. A field that is an object
+ * is asked the same way, its other fields do not matter; an array is compared as
+ * a whole; 1 and 1.0 are two values. A value that is no JSON object, or longer
+ * than BLX_TXN_FIELDS_VALUE_MAX, does not hold. fields may be of
+ * BLX_TXN_FIELDS_DEPTH_MAX levels, and there may be BLX_TXN_FIELDS_MAX of these
+ * guards in a transaction. BLX_EINVAL.
+ */
+#define BLX_TXN_FIELDS_VALUE_MAX (64 * 1024)
+#define BLX_TXN_FIELDS_DEPTH_MAX 16
+#define BLX_TXN_FIELDS_MAX       64
+BLX_API int blx_txn_if_fields(blx_txn *txn, const char *path, const char *fields);
+
+/*
+ * How many children the path has, as blx_list_children() would list them. The
+ * counts of a transaction's guards may be BLX_TXN_CHILDREN_MAX in sum. BLX_EINVAL.
+ */
+#define BLX_TXN_CHILDREN_MAX 10000
+enum blx_compare { BLX_EQUAL = 0, BLX_FEWER = 1, BLX_MORE = 2 };
+BLX_API int blx_txn_if_children(
+	blx_txn *txn, const char *path, int compare, uint64_t count);
+
 /* Operations, done in order. Each later one sees what the earlier ones did. */
 BLX_API int blx_txn_put(blx_txn *txn, const char *path, const void *value, size_t len);
 BLX_API int blx_txn_delete(blx_txn *txn, const char *path);

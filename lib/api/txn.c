@@ -63,13 +63,15 @@ static int fault_keep(blx_txn *txn, const blx_error *fault)
 
 static bool kind_has_value(uint8_t kind)
 {
-	return kind == BLX__TXN_PUT || kind == BLX__TXN_IF_VALUE;
+	return kind == BLX__TXN_PUT || kind == BLX__TXN_IF_VALUE || kind == BLX__TXN_IF_FIELDS;
 }
 
 static int line_check(const struct blx__txn_line *line, const char *path, bool dir,
 	blx_error *fault)
 {
-	if (line->key_len == 0) {
+	bool counts = line->kind >= BLX__TXN_IF_CHILDREN && line->kind <= BLX__TXN_IF_MORE;
+
+	if (line->key_len == 0 && !counts) {
 		return blx__error_set(fault, BLX_EINVAL,
 			"transaction: %s: the root has no value; give a path below it", path);
 	}
@@ -164,6 +166,40 @@ int blx_txn_if_revision(blx_txn *txn, const char *path, uint64_t revision)
 {
 	struct blx__txn_line line = { .kind = BLX__TXN_IF_REVISION, .revision = revision };
 
+	return add(txn, &line, path);
+}
+
+int blx_txn_if_version(blx_txn *txn, const char *path, uint64_t version)
+{
+	struct blx__txn_line line = { .kind = BLX__TXN_IF_VERSION, .revision = version };
+
+	return add(txn, &line, path);
+}
+
+int blx_txn_if_fields(blx_txn *txn, const char *path, const char *fields)
+{
+	struct blx__txn_line line = { .kind = BLX__TXN_IF_FIELDS,
+		.value = (const uint8_t *)fields,
+		.value_len = fields != NULL ? strlen(fields) : 0 };
+
+	return add(txn, &line, path);
+}
+
+int blx_txn_if_children(blx_txn *txn, const char *path, int compare, uint64_t count)
+{
+	static const uint8_t kinds[] = { [BLX_EQUAL] = BLX__TXN_IF_CHILDREN,
+		[BLX_FEWER] = BLX__TXN_IF_FEWER,
+		[BLX_MORE] = BLX__TXN_IF_MORE };
+	struct blx__txn_line line = { .revision = count };
+	blx_error fault = BLX_ERROR_INIT;
+
+	if (txn != NULL && (compare < BLX_EQUAL || compare > BLX_MORE)) {
+		(void)blx__error_set(&fault, BLX_EINVAL,
+			"transaction: %s: %d is no way to compare children",
+			path != NULL ? path : "", compare);
+		return fault_keep(txn, &fault);
+	}
+	line.kind = txn != NULL ? kinds[compare] : kinds[0];
 	return add(txn, &line, path);
 }
 

@@ -5,7 +5,7 @@
  *	u8 format, varint count, guards, varint count, operations,
  *	u8 has_else, varint count, operations
  *
- * each guard and operation: u8 kind, bytes key, and bytes value or u64 revision
+ * each guard and operation: u8 kind, bytes key, and bytes value or u64 number
  * where the kind has one.
  */
 #include "store/txn.h"
@@ -19,7 +19,7 @@
 
 bool blx__txn_is_guard(uint8_t kind)
 {
-	return kind >= BLX__TXN_IF_ABSENT && kind <= BLX__TXN_IF_REVISION;
+	return kind >= BLX__TXN_IF_ABSENT && kind <= BLX__TXN_IF_MORE;
 }
 
 bool blx__txn_is_op(uint8_t kind)
@@ -29,7 +29,8 @@ bool blx__txn_is_op(uint8_t kind)
 
 static bool has_value(uint8_t kind)
 {
-	return kind == BLX__TXN_IF_VALUE || kind == BLX__TXN_PUT;
+	return kind == BLX__TXN_IF_VALUE || kind == BLX__TXN_IF_FIELDS ||
+	       kind == BLX__TXN_PUT;
 }
 
 /* ---- building ------------------------------------------------------------------ */
@@ -55,7 +56,7 @@ static void line_put(struct blx__buf *buf, const struct blx__txn_line *line)
 	blx__put_bytes(buf, line->key, line->key_len);
 	if (has_value(line->kind)) {
 		blx__put_bytes(buf, line->value, line->value_len);
-	} else if (line->kind == BLX__TXN_IF_REVISION) {
+	} else if (blx__txn_has_number(line->kind)) {
 		blx__put_u64(buf, line->revision);
 	}
 }
@@ -130,7 +131,7 @@ int blx__txn_line_get(struct blx__reader *reader, struct blx__txn_line *ret_line
 	line.key = blx__get_bytes(reader, BLX__KEY_LEN_MAX, &line.key_len);
 	if (has_value(line.kind)) {
 		line.value = blx__get_bytes(reader, BLX_VALUE_LEN_MAX, &line.value_len);
-	} else if (line.kind == BLX__TXN_IF_REVISION) {
+	} else if (blx__txn_has_number(line.kind)) {
 		line.revision = blx__get_u64(reader);
 	}
 	if (!blx__reader_ok(reader)) {
@@ -145,6 +146,7 @@ static int section_get(struct blx__reader *reader, struct blx__txn_section *ret_
 	bool guards, blx_error *error)
 {
 	uint64_t count = blx__get_varint(reader);
+	struct blx__txn_cost cost = {0};
 	uint64_t i;
 
 	if (count > BLX_TXN_OPS_MAX) {
@@ -170,6 +172,10 @@ static int section_get(struct blx__reader *reader, struct blx__txn_section *ret_
 		if (!blx__key_valid(line.key, line.key_len)) {
 			return blx__error_set(
 				error, BLX_EINVAL, "a transaction: not a valid key");
+		}
+		rv = guards ? blx__txn_guard_check(&line, &cost, error) : 0;
+		if (rv != 0) {
+			return rv;
 		}
 		if (line.key_len == 0 &&
 			(line.kind == BLX__TXN_PUT || line.kind == BLX__TXN_DELETE)) {

@@ -25,6 +25,11 @@ enum blx__txn_kind {
 	BLX__TXN_IF_EXISTS = 2,
 	BLX__TXN_IF_VALUE = 3,
 	BLX__TXN_IF_REVISION = 4, /* 0: absent */
+	BLX__TXN_IF_VERSION = 5,  /* likewise */
+	BLX__TXN_IF_FIELDS = 6,   /* value: a JSON object, the fields that must be so */
+	BLX__TXN_IF_CHILDREN = 7, /* so many */
+	BLX__TXN_IF_FEWER = 8,
+	BLX__TXN_IF_MORE = 9,
 	/* operations */
 	BLX__TXN_PUT = 64,
 	BLX__TXN_DELETE = 65,
@@ -36,9 +41,9 @@ struct blx__txn_line {
 	uint8_t kind;
 	const uint8_t *key; /* borrowed */
 	size_t key_len;
-	const uint8_t *value; /* borrowed; PUT and IF_VALUE */
+	const uint8_t *value; /* borrowed; PUT, IF_VALUE, IF_FIELDS */
 	size_t value_len;
-	uint64_t revision; /* IF_REVISION */
+	uint64_t revision; /* IF_REVISION; the number of what else is compared with one */
 };
 
 /* One under construction. Plain memory of its owner's. */

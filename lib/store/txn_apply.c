@@ -33,40 +33,26 @@ static struct blx__txn_line next_line(struct blx__reader *reader)
 
 /* ---- guards ----------------------------------------------------------------------- */
 
-static bool guard_holds(const struct blx__txn_line *guard, const struct blx__item *item)
-{
-	switch (guard->kind) {
-	case BLX__TXN_IF_ABSENT:
-		return item == NULL;
-	case BLX__TXN_IF_EXISTS:
-		return item != NULL;
-	case BLX__TXN_IF_VALUE:
-		return item != NULL && item->value_len == guard->value_len &&
-		       memcmp(blx__item_value(item), guard->value, guard->value_len) == 0;
-	case BLX__TXN_IF_REVISION:
-		return (item != NULL ? item->mod_revision : 0) == guard->revision;
-	default:
-		IMPOSSIBLE("a guard of no known kind");
-	}
-}
-
-static bool guards_hold(struct apply *apply, const struct blx__txn_reader *txn)
+static int guards_hold(
+	struct apply *apply, const struct blx__txn_reader *txn, bool *ret_held)
 {
 	struct blx__reader reader = section_reader(txn, &txn->guards);
+	int rv = 0;
 	uint32_t i;
 
-	for (i = 0; i < txn->guards.count; i++) {
+	*ret_held = true;
+	for (i = 0; rv == 0 && *ret_held && i < txn->guards.count; i++) {
 		struct blx__txn_line guard = next_line(&reader);
 		const struct blx__item *item =
 			blx__tree_get(*apply->tree, guard.key, guard.key_len);
 
-		if (!guard_holds(&guard, item)) {
+		rv = blx__txn_guard_holds(&guard, *apply->tree, item, ret_held);
+		if (!*ret_held) {
 			apply->outcome->conflict_revision =
 				item != NULL ? item->mod_revision : 0;
-			return false;
 		}
 	}
-	return true;
+	return rv;
 }
 
 /* ---- operations ---------------------------------------------------------------------
@@ -285,13 +271,17 @@ int blx__txn_apply_to(const struct blx__txn_target *target, const void *data, si
 		.changes = target->changes};
 	struct blx__txn_reader txn;
 	bool held;
+	int rv;
 
 	*ret_outcome =
 		(struct blx__txn_outcome){.code = blx__txn_read(data, len, &txn, NULL)};
 	if (ret_outcome->code != 0) {
 		return 0;
 	}
-	held = guards_hold(&apply, &txn);
+	rv = guards_hold(&apply, &txn, &held);
+	if (rv != 0) {
+		return rv;
+	}
 	if (!held && !txn.has_else) {
 		ret_outcome->code = BLX_ECONFLICT;
 		return 0;

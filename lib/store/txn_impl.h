@@ -24,6 +24,26 @@ struct blx__txn_reader {
 	bool has_else;
 };
 
+/* What the guards of a transaction that were looked at so far will cost. */
+struct blx__txn_cost {
+	uint64_t children; /* to be counted */
+	unsigned fields;   /* guards on fields */
+};
+
+/* ---- txn_guard.c ---- */
+
+bool blx__txn_has_number(uint8_t kind);
+
+/* Is it of the right form, and within what all guards together may cost? BLX_EINVAL. */
+int blx__txn_guard_check(const struct blx__txn_line *guard, struct blx__txn_cost *cost,
+	blx_error *error);
+
+/* item is what is at its key, NULL: nothing. 0, or BLX_ENOMEM. */
+int blx__txn_guard_holds(const struct blx__txn_line *guard, const struct blx__tree *tree,
+	const struct blx__item *item, bool *ret_holds);
+
+/* ---- txn.c ---- */
+
 bool blx__txn_is_guard(uint8_t kind);
 bool blx__txn_is_op(uint8_t kind);
 

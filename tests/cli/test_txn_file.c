@@ -15,6 +15,8 @@ Test(txn_file, every_kind_of_line_is_read)
 {
 	static const enum txn_kind kinds[] = {TXN_IF_ABSENT, TXN_IF_EXISTS, TXN_IF_VALUE,
 		TXN_IF_REVISION, TXN_PUT, TXN_RM, TXN_ELSE, TXN_RM_TREE, TXN_GET};
+	static const enum txn_kind more[] = {TXN_IF_VERSION, TXN_IF_FIELDS, TXN_IF_CHILDREN,
+		TXN_IF_FEWER, TXN_IF_MORE};
 	char fault[TXN_FAULT_SIZE];
 	struct txn_file file;
 	size_t i;
@@ -36,6 +38,18 @@ Test(txn_file, every_kind_of_line_is_read)
 	cr_assert_str_eq(file.lines[4].path, "/e");
 	cr_assert_eq(file.lines[4].value_len, 1);
 	cr_assert_null(file.lines[6].path);
+	txn_file_finish(&file);
+
+	cr_assert_eq(parse("if-version /a 3\nif-fields /b \"{\\\"x\\\": 1}\"\nif-children /c 0\n"
+			   "if-fewer /d 9\nif-more /e 1\n",
+			     &file, fault),
+		0, "%s", fault);
+	for (i = 0; i < sizeof more / sizeof more[0]; i++) {
+		cr_assert_eq(file.lines[i].kind, more[i]);
+	}
+	cr_assert_eq(file.lines[0].revision, 3);
+	cr_assert_str_eq(file.lines[1].value, "{\"x\": 1}");
+	cr_assert_eq(file.lines[4].revision, 1);
 	txn_file_finish(&file);
 }
 
@@ -67,10 +81,10 @@ Test(txn_file, a_bad_line_is_told_by_its_number)
 		{"# nothing\n\n", "empty"},
 		{"put /a 1\nput /b", "line 2: VALUE is missing"},
 		{"get", "line 1: PATH is missing"},
-		{"if-rev /a", "line 1: the revision is missing"},
-		{"if-rev /a x", "line 1: the revision must be a number"},
-		{"if-rev /a -1", "line 1: the revision must be a number"},
-		{"if-rev /a \"1\\u0000\"", "line 1: the revision must be a number"},
+		{"if-rev /a", "line 1: the number is missing"},
+		{"if-rev /a x", "line 1: the number must be of digits"},
+		{"if-rev /a -1", "line 1: the number must be of digits"},
+		{"if-rev /a \"1\\u0000\"", "line 1: the number must be of digits"},
 		{"\nputt /a 1", "line 2: unknown word \"putt\""},
 		{"put /a two words", "line 1: more than is wanted"},
 		{"else /a", "line 1: more than is wanted"},

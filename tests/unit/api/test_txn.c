@@ -94,6 +94,60 @@ Test(txn, a_guard_that_fails_changes_nothing_and_tells_what_stands_there, .init 
 	cr_assert_eq(blx_get(client, "/b", NULL, &(blx_value *){ NULL }, NULL, NULL), BLX_ENOENT);
 }
 
+static int commit_if(void (*guard)(blx_txn *))
+{
+	blx_txn_destroy(txn);
+	cr_assert_eq(blx_txn_create(&txn), 0);
+	guard(txn);
+	return commit();
+}
+
+static void running(blx_txn *one)
+{
+	cr_assert_eq(blx_txn_if_fields(one, "/s/a", "{\"state\":\"Running\"}"), 0);
+}
+
+static void stopped(blx_txn *one)
+{
+	cr_assert_eq(blx_txn_if_fields(one, "/s/a", "{\"state\":\"Stopped\"}"), 0);
+}
+
+static void malformed(blx_txn *one)
+{
+	(void)blx_txn_if_fields(one, "/s/a", "{");
+}
+
+static void second_version(blx_txn *one)
+{
+	cr_assert_eq(blx_txn_if_version(one, "/s/a", 2), 0);
+}
+
+static void one_child(blx_txn *one)
+{
+	cr_assert_eq(blx_txn_if_children(one, "/s", BLX_EQUAL, 1), 0);
+	cr_assert_eq(blx_txn_if_children(one, "/", BLX_FEWER, 2), 0);
+	cr_assert_eq(blx_txn_if_children(one, "/s/", BLX_MORE, 0), 0);
+}
+
+static void compared_in_no_way(blx_txn *one)
+{
+	cr_assert_eq(blx_txn_if_children(one, "/s", 3, 1), BLX_EINVAL);
+}
+
+Test(txn, guards_on_fields_versions_and_children, .init = begin, .fini = end)
+{
+	fake_put(&fake, "/s/a", "{\"state\":\"Running\",\"at\":17}");
+
+	cr_assert_eq(commit_if(running), 0, "%s", error.message);
+	cr_assert_eq(commit_if(stopped), BLX_ECONFLICT);
+	cr_assert_eq(commit_if(malformed), BLX_EINVAL);
+	cr_assert_eq(commit_if(second_version), BLX_ECONFLICT);
+	cr_assert_eq(commit_if(one_child), 0, "%s", error.message);
+	cr_assert_eq(commit_if(compared_in_no_way), BLX_EINVAL);
+	cr_assert_not_null(strstr(error.message, "/s"));
+	cr_assert_eq(blx_txn_if_children(NULL, "/s", 3, 1), BLX_EINVAL);
+}
+
 Test(txn, the_else_branch_is_done_when_a_guard_fails, .init = begin, .fini = end)
 {
 	(void)blx_txn_if_revision(txn, "/a", 5);
