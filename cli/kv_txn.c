@@ -43,6 +43,18 @@ static void add_line(blx_txn *txn, const struct txn_line *line)
 	case TXN_IF_MORE:
 		(void)blx_txn_if_children(txn, line->path, BLX_MORE, line->revision);
 		break;
+	case TXN_ALL:
+		(void)blx_txn_if_all(txn);
+		break;
+	case TXN_ANY:
+		(void)blx_txn_if_any(txn);
+		break;
+	case TXN_NONE:
+		(void)blx_txn_if_none(txn);
+		break;
+	case TXN_END:
+		(void)blx_txn_end(txn);
+		break;
 	case TXN_PUT:
 		(void)blx_txn_put(txn, line->path, line->value, line->value_len);
 		break;

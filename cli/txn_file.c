@@ -22,6 +22,10 @@ static const struct {
 	[TXN_IF_CHILDREN] = {"if-children", "pn"},
 	[TXN_IF_FEWER] = {"if-fewer", "pn"},
 	[TXN_IF_MORE] = {"if-more", "pn"},
+	[TXN_ALL] = {"all", ""},
+	[TXN_ANY] = {"any", ""},
+	[TXN_NONE] = {"none", ""},
+	[TXN_END] = {"end", ""},
 	[TXN_PUT] = {"put", "pv"},
 	[TXN_RM] = {"rm", "p"},
 	[TXN_RM_TREE] = {"rm-tree", "p"},
@@ -243,7 +247,7 @@ static int parse_line(struct cursor *cursor, struct txn_file *file)
 	if (kind == TXN_ELSE && has_else(file)) {
 		return fault_at(cursor, "a second else");
 	}
-	if (kind <= TXN_IF_MORE && has_else(file)) {
+	if (kind <= TXN_END && has_else(file)) {
 		return fault_at(cursor, "a guard behind else");
 	}
 	line = next_line(file);

@@ -18,6 +18,10 @@ enum txn_kind {
 	TXN_IF_CHILDREN,
 	TXN_IF_FEWER,
 	TXN_IF_MORE,
+	TXN_ALL,
+	TXN_ANY,
+	TXN_NONE,
+	TXN_END,
 	TXN_PUT,
 	TXN_RM,
 	TXN_RM_TREE,
@@ -27,7 +31,7 @@ enum txn_kind {
 
 struct txn_line {
 	enum txn_kind kind;
-	char *path;  /* owned; NULL for else */
+	char *path;  /* owned; NULL where the kind has none */
 	char *value; /* owned; NULL where the kind has none */
 	size_t value_len;
 	uint64_t revision;

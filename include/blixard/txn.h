@@ -65,6 +65,19 @@ enum blx_compare { BLX_EQUAL = 0, BLX_FEWER = 1, BLX_MORE = 2 };
 BLX_API int blx_txn_if_children(
 	blx_txn *txn, const char *path, int compare, uint64_t count);
 
+/*
+ * What is added after one of these and before its blx_txn_end() counts as one
+ * guard: all of them hold, at least one does, none does. A group in which there
+ * is nothing holds, but for any. Groups may stand in groups, BLX_TXN_GROUPS_MAX
+ * deep; one that is not ended is BLX_EINVAL. When a group does not hold,
+ * error->revision is 0.
+ */
+#define BLX_TXN_GROUPS_MAX 8
+BLX_API int blx_txn_if_all(blx_txn *txn);
+BLX_API int blx_txn_if_any(blx_txn *txn);
+BLX_API int blx_txn_if_none(blx_txn *txn);
+BLX_API int blx_txn_end(blx_txn *txn);
+
 /* Operations, done in order. Each later one sees what the earlier ones did. */
 BLX_API int blx_txn_put(blx_txn *txn, const char *path, const void *value, size_t len);
 BLX_API int blx_txn_delete(blx_txn *txn, const char *path);

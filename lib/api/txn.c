@@ -203,6 +203,39 @@ int blx_txn_if_children(blx_txn *txn, const char *path, int compare, uint64_t co
 	return add(txn, &line, path);
 }
 
+static int group_add(blx_txn *txn, uint8_t kind)
+{
+	struct blx__txn_line line = { .kind = kind };
+	blx_error fault = BLX_ERROR_INIT;
+	int rv;
+
+	if (txn == NULL) {
+		return BLX_EINVAL;
+	}
+	rv = line_add(txn, &line, "a group of guards", &fault);
+	return rv == 0 ? 0 : fault_keep(txn, &fault);
+}
+
+int blx_txn_if_all(blx_txn *txn)
+{
+	return group_add(txn, BLX__TXN_ALL);
+}
+
+int blx_txn_if_any(blx_txn *txn)
+{
+	return group_add(txn, BLX__TXN_ANY);
+}
+
+int blx_txn_if_none(blx_txn *txn)
+{
+	return group_add(txn, BLX__TXN_NONE);
+}
+
+int blx_txn_end(blx_txn *txn)
+{
+	return group_add(txn, BLX__TXN_END);
+}
+
 int blx_txn_put(blx_txn *txn, const char *path, const void *value, size_t len)
 {
 	struct blx__txn_line line = { .kind = BLX__TXN_PUT, .value = value, .value_len = len };

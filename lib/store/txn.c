@@ -19,7 +19,7 @@
 
 bool blx__txn_is_guard(uint8_t kind)
 {
-	return kind >= BLX__TXN_IF_ABSENT && kind <= BLX__TXN_IF_MORE;
+	return kind >= BLX__TXN_IF_ABSENT && kind <= BLX__TXN_END;
 }
 
 bool blx__txn_is_op(uint8_t kind)
@@ -183,7 +183,9 @@ static int section_get(struct blx__reader *reader, struct blx__txn_section *ret_
 				error, BLX_EINVAL, "/: the root has no value of its own");
 		}
 	}
-	return 0;
+	return cost.depth == 0 ? 0
+			       : blx__error_set(error, BLX_EINVAL,
+					 "a transaction: a group of guards has no end");
 }
 
 int blx__txn_read(const void *data, size_t len, struct blx__txn_reader *ret_reader,

@@ -30,6 +30,11 @@ enum blx__txn_kind {
 	BLX__TXN_IF_CHILDREN = 7, /* so many */
 	BLX__TXN_IF_FEWER = 8,
 	BLX__TXN_IF_MORE = 9,
+	/* what follows up to its END counts as one guard; no key */
+	BLX__TXN_ALL = 10,
+	BLX__TXN_ANY = 11,
+	BLX__TXN_NONE = 12,
+	BLX__TXN_END = 13,
 	/* operations */
 	BLX__TXN_PUT = 64,
 	BLX__TXN_DELETE = 65,
@@ -83,8 +88,8 @@ struct blx__txn_outcome {
 		       * BLX_ETOOBIG: the     values to get are more than BLX_TXN_BYTES_MAX; or of
 		       * blx__txn_check() */
 	bool changed; /* the tree is another one: the revision is used up */
-	uint64_t
-		conflict_revision; /* what stands at the failed guard's key; 0: nothing */
+	uint64_t conflict_revision; /* what stands at the failed guard's key; 0: nothing, or
+				     * it was a group */
 };
 
 /*

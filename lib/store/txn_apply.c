@@ -31,30 +31,6 @@ static struct blx__txn_line next_line(struct blx__reader *reader)
 	return line;
 }
 
-/* ---- guards ----------------------------------------------------------------------- */
-
-static int guards_hold(
-	struct apply *apply, const struct blx__txn_reader *txn, bool *ret_held)
-{
-	struct blx__reader reader = section_reader(txn, &txn->guards);
-	int rv = 0;
-	uint32_t i;
-
-	*ret_held = true;
-	for (i = 0; rv == 0 && *ret_held && i < txn->guards.count; i++) {
-		struct blx__txn_line guard = next_line(&reader);
-		const struct blx__item *item =
-			blx__tree_get(*apply->tree, guard.key, guard.key_len);
-
-		rv = blx__txn_guard_holds(&guard, *apply->tree, item, ret_held);
-		if (!*ret_held) {
-			apply->outcome->conflict_revision =
-				item != NULL ? item->mod_revision : 0;
-		}
-	}
-	return rv;
-}
-
 /* ---- operations ---------------------------------------------------------------------
  */
 
@@ -270,6 +246,7 @@ int blx__txn_apply_to(const struct blx__txn_target *target, const void *data, si
 		.result = result,
 		.changes = target->changes};
 	struct blx__txn_reader txn;
+	struct blx__reader reader;
 	bool held;
 	int rv;
 
@@ -278,7 +255,9 @@ int blx__txn_apply_to(const struct blx__txn_target *target, const void *data, si
 	if (ret_outcome->code != 0) {
 		return 0;
 	}
-	rv = guards_hold(&apply, &txn, &held);
+	reader = section_reader(&txn, &txn.guards);
+	rv = blx__txn_guards_hold(*target->tree, &reader, txn.guards.count, &held,
+		&ret_outcome->conflict_revision);
 	if (rv != 0) {
 		return rv;
 	}

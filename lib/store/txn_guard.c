@@ -164,9 +164,38 @@ static bool counts_children(uint8_t kind)
 	return kind >= BLX__TXN_IF_CHILDREN && kind <= BLX__TXN_IF_MORE;
 }
 
+bool blx__txn_is_group(uint8_t kind)
+{
+	return kind >= BLX__TXN_ALL && kind <= BLX__TXN_END;
+}
+
+static int group_check(const struct blx__txn_line *line, struct blx__txn_cost *cost,
+	blx_error *error)
+{
+	if (line->key_len != 0) {
+		return blx__error_set(
+			error, BLX_EINVAL, "a transaction: a group of guards has no path");
+	}
+	if (line->kind == BLX__TXN_END && cost->depth == 0) {
+		return blx__error_set(error, BLX_EINVAL,
+			"a transaction: a group of guards ends that did not begin");
+	}
+	if (line->kind == BLX__TXN_END) {
+		cost->depth--;
+	} else if (++cost->depth > BLX_TXN_GROUPS_MAX) {
+		return blx__error_set(error, BLX_EINVAL,
+			"a transaction: groups of guards stand in each other %d deep at most",
+			BLX_TXN_GROUPS_MAX);
+	}
+	return 0;
+}
+
 int blx__txn_guard_check(const struct blx__txn_line *guard, struct blx__txn_cost *cost,
 	blx_error *error)
 {
+	if (blx__txn_is_group(guard->kind)) {
+		return group_check(guard, cost, error);
+	}
 	if (counts_children(guard->kind)) {
 		/* One by one, so that no sum overflows. */
 		if (guard->revision > BLX_TXN_CHILDREN_MAX ||
@@ -186,7 +215,7 @@ int blx__txn_guard_check(const struct blx__txn_line *guard, struct blx__txn_cost
 	return 0;
 }
 
-int blx__txn_guard_holds(const struct blx__txn_line *guard, const struct blx__tree *tree,
+static int guard_holds(const struct blx__txn_line *guard, const struct blx__tree *tree,
 	const struct blx__item *item, bool *ret_holds)
 {
 	switch (guard->kind) {
@@ -217,4 +246,92 @@ int blx__txn_guard_holds(const struct blx__txn_line *guard, const struct blx__tr
 	default:
 		IMPOSSIBLE("a guard of no known kind");
 	}
+}
+
+/* ---- groups --------------------------------------------------------------------------- */
+
+/* One that is open. Decided: nothing more in it can matter. */
+struct group {
+	uint8_t kind;
+	bool holds;
+	bool decided;
+};
+
+struct groups {
+	struct group open[BLX_TXN_GROUPS_MAX + 1]; /* the first: all that there is */
+	unsigned depth;
+	unsigned idle; /* groups from the first decided one on; 0: none is */
+};
+
+static void group_open(struct groups *groups, uint8_t kind)
+{
+	INVARIANT(groups->depth < BLX_TXN_GROUPS_MAX); /* was looked at */
+	groups->open[++groups->depth] =
+		(struct group){.kind = kind, .holds = kind != BLX__TXN_ANY};
+	groups->idle += groups->idle > 0;
+}
+
+static void group_take(struct groups *groups, bool holds)
+{
+	struct group *group = &groups->open[groups->depth];
+
+	if (holds == (group->kind == BLX__TXN_ALL)) {
+		return; /* it takes another one to decide */
+	}
+	group->holds = group->kind == BLX__TXN_ANY;
+	group->decided = true;
+	groups->idle = 1;
+}
+
+static void group_close(struct groups *groups)
+{
+	bool holds = groups->open[groups->depth].holds;
+
+	INVARIANT(groups->depth > 0);
+	groups->depth--;
+	groups->idle -= groups->idle > 0;
+	if (groups->idle == 0) {
+		group_take(groups, holds);
+	}
+}
+
+static int guard_take(struct groups *groups, const struct blx__tree *tree,
+	const struct blx__txn_line *guard, uint64_t *ret_conflict_revision)
+{
+	const struct blx__item *item = blx__tree_get(tree, guard->key, guard->key_len);
+	bool holds;
+	int rv = guard_holds(guard, tree, item, &holds);
+
+	if (rv != 0) {
+		return rv;
+	}
+	if (!holds && groups->depth == 0) {
+		*ret_conflict_revision = item != NULL ? item->mod_revision : 0;
+	}
+	group_take(groups, holds);
+	return 0;
+}
+
+int blx__txn_guards_hold(const struct blx__tree *tree, struct blx__reader *reader,
+	uint32_t count, bool *ret_held, uint64_t *ret_conflict_revision)
+{
+	struct groups groups = {.open = {{.kind = BLX__TXN_ALL, .holds = true}}};
+	int rv = 0;
+
+	*ret_conflict_revision = 0;
+	while (rv == 0 && count-- > 0 && !groups.open[0].decided) {
+		struct blx__txn_line line;
+		int got = blx__txn_line_get(reader, &line);
+
+		INVARIANT(got == 0); /* was looked at */
+		if (line.kind == BLX__TXN_END) {
+			group_close(&groups);
+		} else if (blx__txn_is_group(line.kind)) {
+			group_open(&groups, line.kind);
+		} else if (groups.idle == 0) {
+			rv = guard_take(&groups, tree, &line, ret_conflict_revision);
+		}
+	}
+	*ret_held = groups.open[0].holds;
+	return rv;
 }

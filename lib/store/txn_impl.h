@@ -28,6 +28,7 @@ struct blx__txn_reader {
 struct blx__txn_cost {
 	uint64_t children; /* to be counted */
 	unsigned fields;   /* guards on fields */
+	unsigned depth;    /* groups that are open */
 };
 
 /* ---- txn_guard.c ---- */
@@ -38,9 +39,12 @@ bool blx__txn_has_number(uint8_t kind);
 int blx__txn_guard_check(const struct blx__txn_line *guard, struct blx__txn_cost *cost,
 	blx_error *error);
 
-/* item is what is at its key, NULL: nothing. 0, or BLX_ENOMEM. */
-int blx__txn_guard_holds(const struct blx__txn_line *guard, const struct blx__tree *tree,
-	const struct blx__item *item, bool *ret_holds);
+bool blx__txn_is_group(uint8_t kind);
+
+/* Do the next count lines of the reader, which were looked at, hold? If not,
+ * *ret_conflict_revision is as in struct blx__txn_outcome. 0, or BLX_ENOMEM. */
+int blx__txn_guards_hold(const struct blx__tree *tree, struct blx__reader *reader,
+	uint32_t count, bool *ret_held, uint64_t *ret_conflict_revision);
 
 /* ---- txn.c ---- */
 

@@ -16,7 +16,7 @@ Test(txn_file, every_kind_of_line_is_read)
 	static const enum txn_kind kinds[] = {TXN_IF_ABSENT, TXN_IF_EXISTS, TXN_IF_VALUE,
 		TXN_IF_REVISION, TXN_PUT, TXN_RM, TXN_ELSE, TXN_RM_TREE, TXN_GET};
 	static const enum txn_kind more[] = {TXN_IF_VERSION, TXN_IF_FIELDS, TXN_IF_CHILDREN,
-		TXN_IF_FEWER, TXN_IF_MORE};
+		TXN_IF_FEWER, TXN_IF_MORE, TXN_ANY, TXN_NONE, TXN_ALL, TXN_END};
 	char fault[TXN_FAULT_SIZE];
 	struct txn_file file;
 	size_t i;
@@ -41,7 +41,7 @@ Test(txn_file, every_kind_of_line_is_read)
 	txn_file_finish(&file);
 
 	cr_assert_eq(parse("if-version /a 3\nif-fields /b \"{\\\"x\\\": 1}\"\nif-children /c 0\n"
-			   "if-fewer /d 9\nif-more /e 1\n",
+			   "if-fewer /d 9\nif-more /e 1\nany\nnone\nall\nend\n",
 			     &file, fault),
 		0, "%s", fault);
 	for (i = 0; i < sizeof more / sizeof more[0]; i++) {

@@ -129,6 +129,25 @@ static void one_child(blx_txn *one)
 	cr_assert_eq(blx_txn_if_children(one, "/s/", BLX_MORE, 0), 0);
 }
 
+static void either(blx_txn *one)
+{
+	cr_assert_eq(blx_txn_if_any(one), 0);
+	cr_assert_eq(blx_txn_if_absent(one, "/s/a"), 0);
+	cr_assert_eq(blx_txn_if_none(one), 0);
+	cr_assert_eq(blx_txn_if_exists(one, "/b"), 0);
+	cr_assert_eq(blx_txn_if_all(one), 0);
+	cr_assert_eq(blx_txn_if_exists(one, "/s/a"), 0);
+	cr_assert_eq(blx_txn_if_exists(one, "/b"), 0);
+	cr_assert_eq(blx_txn_end(one), 0);
+	cr_assert_eq(blx_txn_end(one), 0);
+	cr_assert_eq(blx_txn_end(one), 0);
+}
+
+static void open_group(blx_txn *one)
+{
+	cr_assert_eq(blx_txn_if_any(one), 0);
+}
+
 static void compared_in_no_way(blx_txn *one)
 {
 	cr_assert_eq(blx_txn_if_children(one, "/s", 3, 1), BLX_EINVAL);
@@ -143,6 +162,9 @@ Test(txn, guards_on_fields_versions_and_children, .init = begin, .fini = end)
 	cr_assert_eq(commit_if(malformed), BLX_EINVAL);
 	cr_assert_eq(commit_if(second_version), BLX_ECONFLICT);
 	cr_assert_eq(commit_if(one_child), 0, "%s", error.message);
+	cr_assert_eq(commit_if(either), 0, "%s", error.message);
+	cr_assert_eq(commit_if(open_group), BLX_EINVAL);
+	cr_assert_eq(blx_txn_end(NULL), BLX_EINVAL);
 	cr_assert_eq(commit_if(compared_in_no_way), BLX_EINVAL);
 	cr_assert_not_null(strstr(error.message, "/s"));
 	cr_assert_eq(blx_txn_if_children(NULL, "/s", 3, 1), BLX_EINVAL);

@@ -280,3 +280,122 @@ Test(guards, random_trees_have_as_many_children_as_a_walk_finds, .init = begin, 
 		assert_children("d", 1, count);
 	}
 }
+
+/* ---- groups ---- */
+
+/* T and F are guards that hold and do not; & | ! open groups (all, any, none); ) ends one. */
+static int ask_of(const char *text, bool *ret_holds)
+{
+	struct blx__txn_outcome outcome = {0};
+	struct blx__txn txn;
+	struct blx__buf bytes;
+	struct blx__buf result;
+	int rv;
+
+	blx__txn_init(&txn);
+	blx__buf_init(&bytes);
+	blx__buf_init(&result);
+	for (; *text != '\0'; text++) {
+		struct blx__txn_line line = {.kind = *text == '&' ? BLX__TXN_ALL
+						     : *text == '|' ? BLX__TXN_ANY
+						     : *text == '!' ? BLX__TXN_NONE
+						     : *text == ')' ? BLX__TXN_END
+								    : BLX__TXN_IF_EXISTS};
+
+		if (line.kind == BLX__TXN_IF_EXISTS) {
+			line.key = (const uint8_t *)text;
+			line.key_len = 1;
+		}
+		cr_assert_eq(blx__txn_add(&txn, &line), 0);
+	}
+	blx__txn_encode(&txn, &bytes);
+	rv = blx__txn_check(bytes.data, bytes.len, NULL);
+	cr_assert_eq(blx__txn_apply(&tree, bytes.data, bytes.len, 1, &outcome, &result), 0);
+	cr_assert(rv == 0 ? outcome.code == 0 || outcome.code == BLX_ECONFLICT
+			  : outcome.code == rv);
+	*ret_holds = outcome.code == 0;
+	blx__buf_finish(&result);
+	blx__buf_finish(&bytes);
+	blx__txn_finish(&txn);
+	return rv;
+}
+
+static bool holds(const char *text)
+{
+	bool yes;
+
+	cr_assert_eq(ask_of(text, &yes), 0, "%s", text);
+	return yes;
+}
+
+Test(guards, groups_of_all_any_and_none, .init = begin, .fini = end)
+{
+	put("T", 1, "");
+	cr_assert(holds("") && holds("T") && !holds("F") && !holds("TF"));
+	cr_assert(holds("&)") && holds("&TT)") && !holds("&TF)") && !holds("&T)F"));
+	cr_assert(!holds("|)") && holds("|FT)") && holds("|TF)") && !holds("|FF)"));
+	cr_assert(holds("!)") && holds("!FF)") && !holds("!FT)") && !holds("!TF)"));
+	cr_assert(holds("|F&TT))") && !holds("|F&TF))") && holds("!&TF)F)T"));
+	cr_assert(holds("|T&FF)F)T") && !holds("!T|F))"));
+}
+
+Test(guards, groups_are_balanced_and_not_too_deep, .init = begin, .fini = end)
+{
+	bool yes;
+
+	cr_assert_eq(ask_of("&", &yes), BLX_EINVAL);
+	cr_assert_eq(ask_of(")", &yes), BLX_EINVAL);
+	cr_assert_eq(ask_of("&))", &yes), BLX_EINVAL);
+	cr_assert_eq(ask_of(")&", &yes), BLX_EINVAL);
+	cr_assert_eq(ask_of("&&&&&&&&))))))))", &yes), 0);
+	cr_assert_eq(ask_of("&&&&&&&&&)))))))))", &yes), BLX_EINVAL);
+}
+
+/* Writes a random run of guards and groups; returns what it comes to in that group. */
+static bool random_run(struct blx__rng *rng, char kind, unsigned depth, char **at, const char *end)
+{
+	unsigned count = (unsigned)blx__rng_below(rng, 4);
+	bool all = true;
+	bool any = false;
+
+	while (count-- > 0 && *at + 2 * depth + 4 < end) {
+		unsigned what = (unsigned)blx__rng_below(rng, depth < 8 ? 5 : 2);
+		bool one = what % 2 == 0;
+
+		if (what < 2) {
+			*(*at)++ = one ? 'T' : 'F';
+		} else {
+			char group = "&|!"[what - 2];
+
+			*(*at)++ = group;
+			one = random_run(rng, group, depth + 1, at, end);
+			*(*at)++ = ')';
+		}
+		all = all && one;
+		any = any || one;
+	}
+	return kind == '&' ? all : kind == '|' ? any : !any;
+}
+
+Test(guards, random_groups_come_to_what_they_mean, .init = begin, .fini = end)
+{
+	const char *seed_text = getenv("BLX_SEED");
+	uint64_t seed = seed_text != NULL ? strtoull(seed_text, NULL, 0) : 5;
+	struct blx__rng rng;
+	unsigned round;
+	unsigned held = 0;
+
+	cr_log_info("BLX_SEED=%llu", (unsigned long long)seed);
+	put("T", 1, "");
+	blx__rng_init(&rng, seed);
+	for (round = 0; round < 20000; round++) {
+		char text[200];
+		char *at = text;
+		bool should = random_run(&rng, '&', 0, &at, text + sizeof text);
+
+		*at = '\0';
+		cr_assert_eq(holds(text), should, "%s", text);
+		held += should;
+	}
+	cr_assert(held > 2000 && held < 18000, "%u", held);
+}
