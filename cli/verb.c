@@ -146,6 +146,15 @@ const struct verb verbs[] = {
 		"Arguments with spaces are written as JSON strings: \"two words\". # "
 		"begins a comment.\n",
 		NULL, kv_txn},
+	{"config", "get", "NAME", 1, 1, VERB_MEMBER, "what a setting of the cluster is",
+		NULL, opts_get, config_get},
+	{"config", "set", "NAME VALUE", 2, 2, VERB_MEMBER, "set a setting of the cluster",
+		"It is effective on every member as soon as that has applied it.\n", NULL,
+		config_set},
+	{"config", "unset", "NAME", 1, 1, VERB_MEMBER, "let a setting be as if never set",
+		NULL, NULL, config_unset},
+	{"config", "ls", "", 0, 0, VERB_MEMBER, "list the settings, and what they mean",
+		NULL, NULL, config_ls},
 	{"watch", NULL, "PATTERN [COMMAND [ARGUMENT ...]]", 1, VERB_WORDS_ANY, VERB_MEMBER,
 		"print each change of what matches, once and in order",
 		"In PATTERN a * stands for any part of a component, a component ** for any "

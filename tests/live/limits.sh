@@ -52,8 +52,11 @@ expect 2 "--max-age-ms" on a kv get /x --max-age-ms 0
 echo "ok: 2 everywhere"
 
 echo "-- a quota"
-expect 2 "must be a decimal number" on a kv put /:config/quota.keys many
-on b --timeout 10s kv put /:config/quota.keys 3 >/dev/null
+expect 2 "must be a decimal number" on a config set quota.keys many
+expect 2 "a setting is a name" on a config set quota/keys 1
+expect 4 "not found" on a config get quota.keys
+expect 0 "revision" on b --timeout 10s config set quota.keys 3
+expect 0 "3" on b config get quota.keys --consistent
 on a --timeout 10s kv put /y 1 >/dev/null
 expect 7 "quota" on a --timeout 10s kv put /z 1
 expect 0 "" on a --timeout 10s kv put /y 2
@@ -61,3 +64,8 @@ expect 0 "" on c --timeout 10s kv rm /y
 expect 0 "" on a --timeout 10s kv put /z 1
 [ "$(on a --timeout 10s kv get --consistent /z)" = 1 ] || fail "the value is not there"
 [ "$(status a quota_keys)" = 3 ] || fail "the status does not tell the quota"
+expect 0 "how many keys" on a config ls
+[ "$(on a config ls -o json | jq -r '.["quota.keys"].value')" = 3 ] || fail "config ls as JSON"
+expect 0 "revision" on a config unset quota.keys
+expect 0 "" on a kv put /many/more 1
+expect 0 "no member acts on colour" on a config set colour blue
