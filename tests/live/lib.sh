@@ -54,6 +54,19 @@ member() {
 	pids+=("$pid")
 }
 
+# found NAME...: makes their directories, all voters of one cluster on this machine, which
+# $founders tells in options of "cluster init".
+founders=()
+found() {
+	local name
+	for name in "$@"; do
+		founders+=(--member "$name=127.0.0.1:$(port)")
+	done
+	for name in "$@"; do
+		"$BLIXARD" cluster init --data-dir "$dir/$name" --name "$name" "${founders[@]}" >/dev/null
+	done
+}
+
 on() { # NAME COMMAND...
 	local name=$1
 	shift

@@ -5,13 +5,9 @@
 . "$(dirname "$0")/lib.sh"
 
 names=(a b c)
-args=()
-for name in "${names[@]}"; do
-	args+=(--member "$name=127.0.0.1:$(port)")
-done
+found "${names[@]}"
 declare -A pid_of
 for name in "${names[@]}"; do
-	"$BLIXARD" cluster init --data-dir "$dir/$name" --name "$name" "${args[@]}" >/dev/null
 	member "$name" --election-timeout-ms 400 --lease-reads
 	pid_of[$name]=$pid
 done

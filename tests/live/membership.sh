@@ -5,10 +5,7 @@
 . "$(dirname "$0")/lib.sh"
 
 names=(a b c)
-args=()
-for name in "${names[@]}"; do
-	args+=(--member "$name=127.0.0.1:$(port)")
-done
+found "${names[@]}"
 declare -A pid_of
 run() {
 	member "$@" --snapshot-entries 200 --snapshot-bytes 200000 --segment-bytes 262144
@@ -19,7 +16,6 @@ stop() {
 	wait "${pid_of[$1]}" || fail "$1 did not stop well"
 }
 for name in "${names[@]}"; do
-	"$BLIXARD" cluster init --data-dir "$dir/$name" --name "$name" "${args[@]}" >/dev/null
 	run "$name"
 done
 for name in "${names[@]}"; do ready "$name"; done
@@ -71,7 +67,7 @@ expect 1 "last two voters" on a --timeout 10s cluster remove c
 echo "-- a member that lost its disk is not let back under its old identity"
 stop c
 mv "$dir/c" "$dir/c.lost"
-"$BLIXARD" cluster init --data-dir "$dir/c" --name c "${args[@]}" >/dev/null
+"$BLIXARD" cluster init --data-dir "$dir/c" --name c "${founders[@]}" >/dev/null
 run c
 for _ in $(seq 100); do
 	grep -qE "another data directory|lost its disk|instance" "$dir/a.log" && break

@@ -14,10 +14,9 @@ echo "-- the checker tells good histories from bad ones"
 python3 "$linear" --self-test || fail "the checker is not to be trusted"
 
 names=(a b c)
-args=()
+found "${names[@]}"
 sockets=()
 for name in "${names[@]}"; do
-	args+=(--member "$name=127.0.0.1:$(port)")
 	sockets+=(--socket "$dir/$name.sock")
 done
 declare -A pid_of
@@ -26,7 +25,6 @@ run() {
 	pid_of[$1]=$pid
 }
 for name in "${names[@]}"; do
-	"$BLIXARD" cluster init --data-dir "$dir/$name" --name "$name" "${args[@]}" >/dev/null
 	run "$name"
 done
 for name in "${names[@]}"; do ready "$name"; done

@@ -6,17 +6,13 @@
 . "$(dirname "$0")/lib.sh"
 
 names=(a b c)
-args=()
-for name in "${names[@]}"; do
-	args+=(--member "$name=127.0.0.1:$(port)")
-done
+found "${names[@]}"
 declare -A pid_of
 run() {
 	member "$1" --election-timeout-ms 300 --snapshot-entries 100 --snapshot-bytes 100000 --segment-bytes 262144
 	pid_of[$1]=$pid
 }
 for name in "${names[@]}"; do
-	"$BLIXARD" cluster init --data-dir "$dir/$name" --name "$name" "${args[@]}" >/dev/null
 	run "$name"
 done
 for name in "${names[@]}"; do ready "$name"; done

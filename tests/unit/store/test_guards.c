@@ -35,29 +35,42 @@ static struct blx__txn_line guard_of(uint8_t kind, const char *key, size_t key_l
 		.kind = kind, .key = (const uint8_t *)key, .key_len = key_len};
 }
 
-/* What blx__txn_check() says, or what comes of it. */
-static int ask(const struct blx__txn_line *guard, unsigned times)
+/* What blx__txn_check() says, and what came of it. */
+struct verdict {
+	int check;
+	int code;
+};
+
+static struct verdict judge(struct blx__txn *txn)
 {
-	struct blx__txn_outcome outcome;
-	struct blx__txn txn;
+	struct blx__txn_outcome outcome = {0};
+	struct verdict verdict;
 	struct blx__buf bytes;
 	struct blx__buf result;
-	int rv;
 
-	blx__txn_init(&txn);
 	blx__buf_init(&bytes);
 	blx__buf_init(&result);
+	blx__txn_encode(txn, &bytes);
+	verdict.check = blx__txn_check(bytes.data, bytes.len, NULL);
+	cr_assert_eq(blx__txn_apply(&tree, bytes.data, bytes.len, 1, &outcome, &result), 0);
+	verdict.code = outcome.code;
+	cr_assert(verdict.check == 0 || verdict.code == verdict.check,
+		"what is refused before is refused after");
+	blx__buf_finish(&result);
+	blx__buf_finish(&bytes);
+	blx__txn_finish(txn);
+	return verdict;
+}
+
+static int ask(const struct blx__txn_line *guard, unsigned times)
+{
+	struct blx__txn txn;
+
+	blx__txn_init(&txn);
 	while (times-- > 0) {
 		cr_assert_eq(blx__txn_add(&txn, guard), 0);
 	}
-	blx__txn_encode(&txn, &bytes);
-	rv = blx__txn_check(bytes.data, bytes.len, NULL);
-	cr_assert_eq(blx__txn_apply(&tree, bytes.data, bytes.len, 1, &outcome, &result), 0);
-	cr_assert(rv == 0 || outcome.code == rv, "what is refused before is refused after");
-	blx__buf_finish(&result);
-	blx__buf_finish(&bytes);
-	blx__txn_finish(&txn);
-	return outcome.code;
+	return judge(&txn).code;
 }
 
 /* ---- versions ---- */
@@ -286,15 +299,10 @@ Test(guards, random_trees_have_as_many_children_as_a_walk_finds, .init = begin, 
 /* T and F are guards that hold and do not; & | ! open groups (all, any, none); ) ends one. */
 static int ask_of(const char *text, bool *ret_holds)
 {
-	struct blx__txn_outcome outcome = {0};
+	struct verdict verdict;
 	struct blx__txn txn;
-	struct blx__buf bytes;
-	struct blx__buf result;
-	int rv;
 
 	blx__txn_init(&txn);
-	blx__buf_init(&bytes);
-	blx__buf_init(&result);
 	for (; *text != '\0'; text++) {
 		struct blx__txn_line line = {.kind = *text == '&' ? BLX__TXN_ALL
 						     : *text == '|' ? BLX__TXN_ANY
@@ -308,16 +316,10 @@ static int ask_of(const char *text, bool *ret_holds)
 		}
 		cr_assert_eq(blx__txn_add(&txn, &line), 0);
 	}
-	blx__txn_encode(&txn, &bytes);
-	rv = blx__txn_check(bytes.data, bytes.len, NULL);
-	cr_assert_eq(blx__txn_apply(&tree, bytes.data, bytes.len, 1, &outcome, &result), 0);
-	cr_assert(rv == 0 ? outcome.code == 0 || outcome.code == BLX_ECONFLICT
-			  : outcome.code == rv);
-	*ret_holds = outcome.code == 0;
-	blx__buf_finish(&result);
-	blx__buf_finish(&bytes);
-	blx__txn_finish(&txn);
-	return rv;
+	verdict = judge(&txn);
+	cr_assert(verdict.check != 0 || verdict.code == 0 || verdict.code == BLX_ECONFLICT);
+	*ret_holds = verdict.code == 0;
+	return verdict.check;
 }
 
 static bool holds(const char *text)
