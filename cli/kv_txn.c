@@ -58,6 +58,8 @@ static void add_line(blx_txn *txn, const struct txn_line *line)
 	case TXN_PUT:
 		(void)blx_txn_put(txn, line->path, line->value, line->value_len);
 		break;
+	case TXN_PUT_WHILE: /* add_while() */
+		break;
 	case TXN_RM:
 		(void)blx_txn_delete(txn, line->path);
 		break;
@@ -71,6 +73,42 @@ static void add_line(blx_txn *txn, const struct txn_line *line)
 		(void)blx_txn_else(txn);
 		break;
 	}
+}
+
+/* The put-while at *i, with the conditions that follow it, behind which *i is then. */
+static int add_while(blx_txn *txn, const struct txn_file *file, size_t *i)
+{
+	const struct txn_line *put = &file->lines[(*i)++];
+	blx_txn *conditions;
+
+	if (blx_txn_create(&conditions) != 0) {
+		return -1;
+	}
+	for (; *i < file->count && file->lines[*i].of_while; ++*i) {
+		bool last = *i + 1 == file->count || !file->lines[*i + 1].of_while;
+
+		if (!last) { /* which is their end */
+			add_line(conditions, &file->lines[*i]);
+		}
+	}
+	(void)blx_txn_put_while(txn, put->path, put->value, put->value_len, conditions);
+	blx_txn_destroy(conditions);
+	return 0;
+}
+
+static int add_lines(blx_txn *txn, const struct txn_file *file)
+{
+	size_t i = 0;
+	int rv = 0;
+
+	while (rv == 0 && i < file->count) {
+		if (file->lines[i].kind == TXN_PUT_WHILE) {
+			rv = add_while(txn, file, &i);
+		} else {
+			add_line(txn, &file->lines[i++]);
+		}
+	}
+	return rv;
 }
 
 /* ---- results ------------------------------------------------------------------ */
@@ -234,15 +272,12 @@ static int commit(struct ctx *ctx, const struct txn_file *file, const blx_txn *t
 static int build_and_commit(struct ctx *ctx, const struct txn_file *file)
 {
 	blx_txn *txn = NULL;
-	size_t i;
 	int rv;
 
 	ctx_restart(ctx);
-	if (blx_txn_create(&txn) != 0) {
+	if (blx_txn_create(&txn) != 0 || add_lines(txn, file) != 0) {
+		blx_txn_destroy(txn);
 		return fail_with(ctx, BLX_ENOMEM, "make the transaction");
-	}
-	for (i = 0; i < file->count; i++) {
-		add_line(txn, &file->lines[i]);
 	}
 	rv = ctx_connect(ctx);
 	if (rv == 0) {

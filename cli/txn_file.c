@@ -27,6 +27,7 @@ static const struct {
 	[TXN_NONE] = {"none", ""},
 	[TXN_END] = {"end", ""},
 	[TXN_PUT] = {"put", "pv"},
+	[TXN_PUT_WHILE] = {"put-while", "pv"},
 	[TXN_RM] = {"rm", "p"},
 	[TXN_RM_TREE] = {"rm-tree", "p"},
 	[TXN_GET] = {"get", "p"},
@@ -232,6 +233,18 @@ static struct txn_line *next_line(struct txn_file *file)
 	return &file->lines[file->count++];
 }
 
+static void while_follow(struct txn_file *file, enum txn_kind kind)
+{
+	if (kind == TXN_PUT_WHILE) {
+		file->while_depth = 1;
+	} else if (file->while_depth > 0 && kind == TXN_END) {
+		file->while_depth--;
+	} else if (file->while_depth > 0 &&
+		   (kind == TXN_ALL || kind == TXN_ANY || kind == TXN_NONE)) {
+		file->while_depth++;
+	}
+}
+
 static int parse_line(struct cursor *cursor, struct txn_file *file)
 {
 	struct txn_line *line;
@@ -247,14 +260,19 @@ static int parse_line(struct cursor *cursor, struct txn_file *file)
 	if (kind == TXN_ELSE && has_else(file)) {
 		return fault_at(cursor, "a second else");
 	}
-	if (kind <= TXN_END && has_else(file)) {
+	if (kind <= TXN_END && has_else(file) && file->while_depth == 0) {
 		return fault_at(cursor, "a guard behind else");
+	}
+	if (kind > TXN_END && file->while_depth > 0) {
+		return fault_at(cursor, "the conditions of put-while have no end");
 	}
 	line = next_line(file);
 	if (line == NULL) {
 		return fault_at(cursor, "out of memory");
 	}
 	line->kind = kind;
+	line->of_while = file->while_depth > 0;
+	while_follow(file, kind);
 	return take_args(cursor, line);
 }
 
@@ -279,6 +297,11 @@ int txn_file_parse(const char *text, size_t len, struct txn_file *ret_file,
 	}
 	if (ret_file->count == 0) {
 		(void)snprintf(fault, TXN_FAULT_SIZE, "the transaction is empty");
+		return -1;
+	}
+	if (ret_file->while_depth > 0) {
+		(void)fault_at(&cursor, "the conditions of put-while have no end");
+		txn_file_finish(ret_file);
 		return -1;
 	}
 	return 0;

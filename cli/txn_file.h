@@ -3,6 +3,7 @@
 #ifndef BLX_CLI_TXN_FILE_H
 #define BLX_CLI_TXN_FILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,6 +24,7 @@ enum txn_kind {
 	TXN_NONE,
 	TXN_END,
 	TXN_PUT,
+	TXN_PUT_WHILE, /* the lines of_while that follow it are its conditions */
 	TXN_RM,
 	TXN_RM_TREE,
 	TXN_GET,
@@ -35,12 +37,14 @@ struct txn_line {
 	char *value; /* owned; NULL where the kind has none */
 	size_t value_len;
 	uint64_t revision;
+	bool of_while; /* a condition, or the end of them */
 };
 
 struct txn_file {
 	struct txn_line *lines; /* owned */
 	size_t count;
 	size_t room;
+	unsigned while_depth; /* groups that are open in conditions, these among them; 0: none */
 };
 
 /* 0; -1 and a fault that begins with the number of the line; ret_file is then empty. */

@@ -140,6 +140,7 @@ const struct verb verbs[] = {
 		"  if-version PATH N     the value was written so often\n"
 		"  if-fields PATH JSON   the value is a JSON object with these fields\n"
 		"  if-children PATH N    so many; if-fewer, if-more likewise\n"
+		"  put-while PATH VALUE  it lives while the guards up to its \"end\" hold\n"
 		"  any, all, none        the guards up to the next \"end\" count as one\n"
 		"  else                  what follows is done when a guard does not "
 		"hold\n"

@@ -66,6 +66,9 @@ static json_t *event_json(const blx_event *event)
 		rv = json_object_set_new(root, "prev",
 			value_json(event->prev_value, event->prev_value_len));
 	}
+	if (rv == 0 && event->cause != NULL) {
+		rv = json_object_set_new(root, "cause", out_json_text(event->cause));
+	}
 	if (rv != 0) {
 		json_decref(root);
 		return NULL;
@@ -90,6 +93,11 @@ static int print_event(const struct ctx *ctx, const blx_event *event)
 	if (event->prev_value != NULL) {
 		printf(" (was ");
 		out_printable(stdout, event->prev_value, event->prev_value_len);
+		printf(")");
+	}
+	if (event->cause != NULL) {
+		printf(" (because of ");
+		out_printable(stdout, event->cause, strlen(event->cause));
 		printf(")");
 	}
 	printf("\n");

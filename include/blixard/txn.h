@@ -84,6 +84,22 @@ BLX_API int blx_txn_delete(blx_txn *txn, const char *path);
 BLX_API int blx_txn_delete_tree(blx_txn *txn, const char *path);
 BLX_API int blx_txn_get(blx_txn *txn, const char *path);
 
+/*
+ * A put of a value that lives while conditions hold: the guards of another
+ * transaction, of which nothing else counts; copied. Whenever something that they
+ * ask about changes they are looked at again, and when they do not hold the
+ * value is removed by the same transaction, by the one that puts it, too: add
+ * the guards to that one if it must fail instead. What is removed may end what
+ * others live by, and so on. A watch tells which path was the cause.
+ * Later puts of the path leave the conditions as they are; this with conditions
+ * of no guards drops them. At most BLX_KEEP_GUARDS_MAX guards of BLX_KEEP_BYTES_MAX
+ * in all: BLX_ETOOBIG.
+ */
+#define BLX_KEEP_GUARDS_MAX 16
+#define BLX_KEEP_BYTES_MAX  4096
+BLX_API int blx_txn_put_while(blx_txn *txn, const char *path, const void *value, size_t len,
+	const blx_txn *conditions);
+
 /* What is added after this is done when a guard does not hold. */
 BLX_API int blx_txn_else(blx_txn *txn);
 

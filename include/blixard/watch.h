@@ -93,11 +93,14 @@ typedef struct blx_event {
 	uint64_t create_revision; /* of the value, or of the one that was removed */
 	uint64_t version;         /* likewise */
 	uint64_t prev_revision;   /* of the value before; 0: there was none */
+	const char *cause;        /* DELETE: the path whose change made the conditions of the
+				   * value fail (blx_txn_put_while()); NULL: it was removed
+				   * itself */
 } blx_event;
 
 #define BLX_EVENT_INIT                                                                   \
 	{                                                                                \
-		sizeof(blx_event), 0, 0, NULL, NULL, 0, NULL, 0, 0, 0, 0, 0              \
+		sizeof(blx_event), 0, 0, NULL, NULL, 0, NULL, 0, 0, 0, 0, 0, NULL              \
 	}
 BLX_API void blx_event_init(blx_event *event);
 

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "client/client.h"
+#include "store/keep.h"
 #include "store/path.h"
 #include "store/txn.h"
 
@@ -63,7 +64,8 @@ static int fault_keep(blx_txn *txn, const blx_error *fault)
 
 static bool kind_has_value(uint8_t kind)
 {
-	return kind == BLX__TXN_PUT || kind == BLX__TXN_IF_VALUE || kind == BLX__TXN_IF_FIELDS;
+	return kind == BLX__TXN_PUT || kind == BLX__TXN_PUT_WHILE || kind == BLX__TXN_IF_VALUE ||
+		kind == BLX__TXN_IF_FIELDS;
 }
 
 static int line_check(const struct blx__txn_line *line, const char *path, bool dir,
@@ -75,7 +77,7 @@ static int line_check(const struct blx__txn_line *line, const char *path, bool d
 		return blx__error_set(fault, BLX_EINVAL,
 			"transaction: %s: the root has no value; give a path below it", path);
 	}
-	if (dir && line->kind == BLX__TXN_PUT) {
+	if (dir && (line->kind == BLX__TXN_PUT || line->kind == BLX__TXN_PUT_WHILE)) {
 		return blx__error_set(fault, BLX_EINVAL,
 			"transaction: put %s: a path that ends in '/' is a directory's, which "
 			"has no value",
@@ -241,6 +243,51 @@ int blx_txn_put(blx_txn *txn, const char *path, const void *value, size_t len)
 	struct blx__txn_line line = { .kind = BLX__TXN_PUT, .value = value, .value_len = len };
 
 	return add(txn, &line, path);
+}
+
+/* The fault of the conditions is one of the transaction they are for. */
+static int conditions_check(
+	blx_txn *txn, const char *path, const blx_txn *conditions, const struct blx__buf *keep)
+{
+	blx_error fault = BLX_ERROR_INIT;
+	int rv;
+
+	if (conditions->fault.code != 0) {
+		return fault_keep(txn, &conditions->fault);
+	}
+	rv = blx__buf_ok(keep) ? blx__keep_check(keep->data, keep->len, &fault) : BLX_ENOMEM;
+	if (rv != 0) {
+		blx_error why = fault;
+
+		(void)blx__error_set(&fault, rv, "transaction: put %s, conditions: %.200s",
+			path != NULL ? path : "", rv == BLX_ENOMEM ? "out of memory" : why.message);
+		return fault_keep(txn, &fault);
+	}
+	return 0;
+}
+
+int blx_txn_put_while(blx_txn *txn, const char *path, const void *value, size_t len,
+	const blx_txn *conditions)
+{
+	struct blx__txn_line line = { .kind = BLX__TXN_PUT_WHILE,
+		.value = value,
+		.value_len = len };
+	struct blx__buf keep;
+	int rv;
+
+	if (txn == NULL || conditions == NULL) {
+		return BLX_EINVAL;
+	}
+	blx__buf_init(&keep);
+	blx__keep_encode(&conditions->inner, &keep);
+	rv = conditions_check(txn, path, conditions, &keep);
+	if (rv == 0) {
+		line.keep = keep.data;
+		line.keep_len = keep.len;
+		rv = add(txn, &line, path);
+	}
+	blx__buf_finish(&keep);
+	return rv;
 }
 
 int blx_txn_delete(blx_txn *txn, const char *path)

@@ -67,6 +67,7 @@ struct blx_watch {
 	int fd;                /* -1: nobody wanted it */
 	struct batch *reading; /* owned, the reader's: what the last event points into */
 	char path[BLX__PATH_TEXT_SIZE];
+	char cause[BLX__PATH_TEXT_SIZE];
 };
 
 void blx_watch_opts_init(blx_watch_opts *opts)
@@ -534,6 +535,10 @@ static void event_take(blx_watch *watch, blx_event *event)
 	event->create_revision = from.create_revision;
 	event->version = from.version;
 	event->prev_revision = from.prev_revision;
+	if (from.cause != NULL) {
+		(void)blx__path_format(from.cause, from.cause_len, watch->cause);
+		event->cause = watch->cause;
+	}
 }
 
 /* Under the lock: what comes next. False: there is nothing. */

@@ -4,6 +4,7 @@
 #include "base/assert.h"
 #include "base/mem.h"
 #include "machine/image_impl.h"
+#include "store/keep.h"
 
 #include <string.h>
 
@@ -20,6 +21,7 @@ void blx__image_unref(struct blx__image *image)
 		return;
 	}
 	blx__tree_unref(image->tree);
+	blx__tree_unref(image->kept);
 	blx__callers_set_finish(&image->callers);
 	blx__free(image);
 }
@@ -81,7 +83,11 @@ int blx__image_builder_create(
 	struct blx__image_builder *builder = blx__calloc(1, sizeof *builder);
 	struct blx__image *image = blx__calloc(1, sizeof *image);
 
-	if (builder == NULL || image == NULL || blx__tree_create(&image->tree) != 0) {
+	if (builder == NULL || image == NULL || blx__tree_create(&image->tree) != 0 ||
+		blx__tree_create(&image->kept) != 0) {
+		if (image != NULL) {
+			blx__tree_unref(image->tree);
+		}
 		blx__free(builder);
 		blx__free(image);
 		return BLX_ENOMEM;
@@ -93,6 +99,13 @@ int blx__image_builder_create(
 	return 0;
 }
 
+static bool keep_is_valid(const struct blx__image_item *item)
+{
+	return item->keep_len == 0 ||
+	       (blx__keep_check(item->keep, item->keep_len, NULL) == 0 &&
+		       !blx__keep_is_none(item->keep, item->keep_len));
+}
+
 static bool item_is_valid(
 	const struct blx__image_builder *builder, const struct blx__image_item *item)
 {
@@ -100,13 +113,19 @@ static bool item_is_valid(
 	       item->value_len <= BLX_VALUE_LEN_MAX && item->create_revision >= 1 &&
 	       item->create_revision <= item->mod_revision &&
 	       item->mod_revision <= builder->image->meta.revision &&
-	       item->version >= 1 &&
+	       item->version >= 1 && keep_is_valid(item) &&
 	       blx__tree_get(builder->image->tree, item->key, item->key_len) == NULL;
 }
 
 int blx__image_builder_add_item(
 	struct blx__image_builder *builder, const struct blx__image_item *from)
 {
+	struct blx__item_parts parts = {.key = from->key,
+		.key_len = from->key_len,
+		.value = from->value,
+		.value_len = from->value_len,
+		.keep = from->keep,
+		.keep_len = from->keep_len};
 	struct blx__item *item;
 	int rv;
 
@@ -115,7 +134,7 @@ int blx__image_builder_add_item(
 	if (!item_is_valid(builder, from)) {
 		return BLX_ECORRUPT;
 	}
-	item = blx__item_create(from->key, from->key_len, from->value, from->value_len);
+	item = blx__item_create_of(&parts);
 	if (item == NULL) {
 		return BLX_ENOMEM;
 	}
@@ -125,6 +144,13 @@ int blx__image_builder_add_item(
 	rv = blx__tree_put(&builder->image->tree, item);
 	if (rv != 0) {
 		blx__item_unref(item);
+	}
+	if (rv == 0 && item->keep_len > 0) {
+		blx__item_ref(item);
+		rv = blx__tree_put(&builder->image->kept, item);
+		if (rv != 0) {
+			blx__item_unref(item);
+		}
 	}
 	return rv;
 }

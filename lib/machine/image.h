@@ -52,6 +52,8 @@ struct blx__image_item {
 	size_t key_len;
 	const uint8_t *value;
 	size_t value_len;
+	const uint8_t *keep; /* store/keep.h; of length 0: no conditions */
+	size_t keep_len;
 	uint64_t create_revision;
 	uint64_t mod_revision;
 	uint64_t version;

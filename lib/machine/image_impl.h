@@ -10,6 +10,7 @@ struct blx__image {
 	_Atomic uint32_t refs;
 	struct blx__image_meta meta;
 	struct blx__tree *tree;          /* owned reference */
+	struct blx__tree *kept;          /* owned reference: of it, the items with conditions */
 	struct blx__callers_set callers; /* owned */
 };
 

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "machine/callers.h"
 #include "machine/image_impl.h"
+#include "machine/keeps.h"
 #include "machine/quota.h"
 #include "store/txn.h"
 
@@ -17,8 +18,10 @@ struct blx__machine {
 	struct blx__image_meta meta; /* under lock */
 	struct blx__tree *tree;      /* under lock; owned reference */
 	struct blx__callers callers; /* under lock */
+	struct blx__keeps keeps;     /* under lock */
 	struct blx__quota quota;     /* as the tree says */
 	bool quota_stale;            /* it may say otherwise now; applying thread */
+	bool unobserved; /* the observer wants no more of this transaction; applying thread */
 	struct blx__buf result;      /* of the command being applied; applying thread */
 	struct blx__machine_observer observer; /* applying thread; changed NULL: none */
 };
@@ -27,7 +30,11 @@ int blx__machine_create(const uint8_t cluster_id[16], struct blx__machine **ret_
 {
 	struct blx__machine *machine = blx__calloc(1, sizeof *machine);
 
-	if (machine == NULL || blx__tree_create(&machine->tree) != 0) {
+	if (machine == NULL || blx__tree_create(&machine->tree) != 0 ||
+		blx__keeps_init(&machine->keeps) != 0) {
+		if (machine != NULL) {
+			blx__tree_unref(machine->tree);
+		}
 		blx__free(machine);
 		return BLX_ENOMEM;
 	}
@@ -45,6 +52,7 @@ void blx__machine_destroy(struct blx__machine *machine)
 		return;
 	}
 	blx__tree_unref(machine->tree);
+	blx__keeps_finish(&machine->keeps);
 	blx__callers_finish(&machine->callers);
 	blx__buf_finish(&machine->result);
 	(void)pthread_mutex_destroy(&machine->lock);
@@ -84,18 +92,45 @@ static bool is_of_later_version(struct blx__entry entry)
 	return false;
 }
 
-static bool on_changed(void *data, struct blx__item *old_item, struct blx__item *new_item)
+static void take_change(
+	struct blx__machine *machine, const struct blx__machine_change *change)
 {
-	struct blx__machine *machine = data;
-	bool more = machine->observer.changed != NULL &&
-		    machine->observer.changed(machine->observer.data,
-			    machine->meta.revision + 1, old_item, new_item);
+	struct blx__item *item = change->new_item != NULL ? change->new_item : change->old_item;
 
-	/* What is not seen may have been a setting. */
-	if (!more || blx__quota_is_setting(new_item != NULL ? new_item : old_item)) {
+	blx__keeps_changed(&machine->keeps, change->old_item, change->new_item);
+	if (blx__quota_is_setting(item)) {
 		machine->quota_stale = true;
 	}
-	return more;
+	if (machine->observer.changed != NULL && !machine->unobserved) {
+		machine->unobserved = !machine->observer.changed(
+			machine->observer.data, machine->meta.revision + 1, change);
+	}
+}
+
+static bool on_changed(void *data, struct blx__item *old_item, struct blx__item *new_item)
+{
+	struct blx__machine_change change = {.old_item = old_item, .new_item = new_item};
+
+	take_change(data, &change);
+	return true;
+}
+
+/* What an item lives by does not hold any more. */
+static int keep_remove(
+	struct blx__item *item, const uint8_t *cause, size_t cause_len, void *data)
+{
+	struct blx__machine *machine = data;
+	struct blx__machine_change change = {
+		.old_item = item, .cause = cause, .cause_len = cause_len};
+	bool found;
+	int rv = blx__tree_delete(
+		&machine->tree, blx__item_key(item), item->key_len, &found);
+
+	if (rv == 0) {
+		INVARIANT(found);
+		take_change(machine, &change);
+	}
+	return rv;
 }
 
 static void revision_up(struct blx__machine *machine)
@@ -130,8 +165,12 @@ static int txn_apply(struct blx__machine *machine, const struct blx__command *co
 		return rv;
 	}
 	blx__buf_reset(&machine->result);
+	machine->unobserved = false;
 	rv = blx__txn_apply_to(
 		&target, command->body, command->body_len, &outcome, &machine->result);
+	if (rv == 0) {
+		rv = blx__keeps_settle(&machine->keeps, &machine->tree, keep_remove, machine);
+	}
 	if (rv != 0) {
 		return rv;
 	}
@@ -312,6 +351,7 @@ struct blx__image *blx__machine_pin(struct blx__machine *machine)
 	if (rv == 0) {
 		image->meta = machine->meta;
 		image->tree = blx__tree_ref(machine->tree);
+		image->kept = blx__tree_ref(machine->keeps.kept);
 	}
 	unlock(machine);
 	if (rv != 0) {
@@ -331,7 +371,10 @@ int blx__machine_restore(struct blx__machine *machine, const struct blx__image *
 		return BLX_ECLUSTER;
 	}
 	lock(machine);
-	rv = blx__callers_restore(&machine->callers, &image->callers);
+	rv = blx__keeps_restore(&machine->keeps, image->kept);
+	if (rv == 0) {
+		rv = blx__callers_restore(&machine->callers, &image->callers);
+	}
 	if (rv == 0) {
 		old = machine->tree;
 		machine->tree = blx__tree_ref(image->tree);
@@ -356,6 +399,7 @@ void blx__machine_stats_get(
 		.keys = blx__tree_count(machine->tree),
 		.bytes = blx__tree_bytes(machine->tree),
 		.sessions = machine->callers.set.count,
+		.kept = machine->keeps.keeps.count,
 		.quota_bytes = machine->quota.bytes,
 		.quota_keys = machine->quota.keys,
 		.hash = blx__content_hash(machine->tree, &machine->callers.set)};

@@ -66,15 +66,25 @@ int blx__machine_apply(struct blx__machine *machine, uint64_t index, uint64_t te
 /* An entry that is not a command (barrier, configuration): the index goes on. */
 void blx__machine_skip(struct blx__machine *machine, uint64_t index, uint64_t term);
 
+/* One change, all borrowed. */
+struct blx__machine_change {
+	struct blx__item *old_item; /* NULL: there was none */
+	struct blx__item *new_item; /* NULL: it was removed */
+	const uint8_t *cause; /* the key whose change made the conditions of old_item fail;
+			       * NULL: the transaction itself changed it */
+	size_t cause_len;
+};
+
 /*
  * Who is told what the transactions change: on the applying thread and under
  * the machine's lock, so short work only, and no call of the machine. What it
  * does with it is no part of the replicated state.
  */
 struct blx__machine_observer {
-	/* One change of the transaction of this revision, as struct blx__txn_changes. */
-	bool (*changed)(void *data, uint64_t revision, struct blx__item *old_item,
-		struct blx__item *new_item);
+	/* One change of the transaction of this revision. False: it wants to hear no more
+	 * of this transaction. */
+	bool (*changed)(
+		void *data, uint64_t revision, const struct blx__machine_change *change);
 	/* That transaction is whole. Revisions come one after the other. */
 	void (*committed)(void *data, uint64_t revision);
 	/* The state is another one, of this revision: what lies between is not told. */
@@ -110,6 +120,7 @@ struct blx__machine_stats {
 	uint64_t keys;
 	uint64_t bytes;
 	uint64_t sessions;
+	uint64_t kept; /* keys that live while conditions hold */
 	uint64_t quota_bytes; /* 0: no limit */
 	uint64_t quota_keys;
 	uint64_t hash; /* as blx__image_hash() */

@@ -17,7 +17,7 @@
 const struct blx__db_table blx__db_tables[BLX__DB_TABLES_COUNT] = {
 	{ "kv",
 		"CREATE TABLE kv(path TEXT PRIMARY KEY, value BLOB, create_revision INTEGER, "
-		"mod_revision INTEGER, version INTEGER) WITHOUT ROWID" },
+		"mod_revision INTEGER, version INTEGER, keep BLOB) WITHOUT ROWID" },
 	{ "member",
 		"CREATE TABLE member(id INTEGER PRIMARY KEY, name TEXT, address TEXT, role TEXT)" },
 	{ "meta", "CREATE TABLE meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID" },

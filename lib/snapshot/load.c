@@ -232,6 +232,12 @@ static bool item_of_row(const struct loader *loader, sqlite3_stmt *stmt,
 	item.create_revision = (uint64_t)sqlite3_column_int64(stmt, 2);
 	item.mod_revision = (uint64_t)sqlite3_column_int64(stmt, 3);
 	item.version = (uint64_t)sqlite3_column_int64(stmt, 4);
+	if (sqlite3_column_type(stmt, 5) != SQLITE_NULL) {
+		item.keep = column_bytes(stmt, 5, &item.keep_len);
+		if (item.keep == NULL || item.keep_len == 0) {
+			return false;
+		}
+	}
 	*ret_item = item;
 	return item.value != NULL && item.value_len <= BLX_VALUE_LEN_MAX &&
 		item.create_revision >= 1 && item.create_revision <= item.mod_revision &&
@@ -260,7 +266,8 @@ static int load_items(struct loader *loader)
 	uint64_t count = 0;
 	int rc = SQLITE_DONE;
 	int rv = blx__db_prepare(&loader->db,
-		"SELECT path, value, create_revision, mod_revision, version FROM kv ORDER BY path",
+		"SELECT path, value, create_revision, mod_revision, version, keep FROM kv "
+		"ORDER BY path",
 		&stmt, loader->error);
 
 	while (rv == BLX_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {

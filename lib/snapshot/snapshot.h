@@ -3,13 +3,14 @@
  * The image of the store as a file, and back. The file is a plain SQLite
  * database that opens in the sqlite3 shell:
  *
- *	kv(path, value, create_revision, mod_revision, version)
+ *	kv(path, value, create_revision, mod_revision, version, keep)
  *	session(id, state)        what the machine remembers of its callers
  *	member(id, name, address, role)
  *	meta(key, value)          format, cluster_id, revision, index, term, time_ms, ...
  *
  * A value that is UTF-8 without NUL is stored as TEXT, so that json_extract()
- * works on it, any other as BLOB; both come back as the same bytes. Numbers of
+ * works on it, any other as BLOB; both come back as the same bytes. keep is what
+ * the value lives by (store/keep.h), NULL for most. Numbers of
  * 64 bits without a sign (ids) are stored as SQLite's signed ones: the same
  * bits. A file is made under another name, synced and renamed into place, so
  * that one that is there is complete.
@@ -30,7 +31,7 @@
 #include <stdint.h>
 
 /* Grows when an older reader could no longer understand the file. */
-#define BLX__SNAPSHOT_FORMAT 1
+#define BLX__SNAPSHOT_FORMAT 2
 
 /* application_id in the header of the database, "BLXD". */
 #define BLX__SNAPSHOT_APPLICATION_ID 0x424c5844

@@ -68,6 +68,12 @@ static int on_item(const struct blx__item *item, void *data)
 	(void)sqlite3_bind_int64(writer->stmt, 3, (sqlite3_int64)item->create_revision);
 	(void)sqlite3_bind_int64(writer->stmt, 4, (sqlite3_int64)item->mod_revision);
 	(void)sqlite3_bind_int64(writer->stmt, 5, (sqlite3_int64)item->version);
+	if (item->keep_len == 0) {
+		(void)sqlite3_bind_null(writer->stmt, 6);
+	} else {
+		(void)sqlite3_bind_blob64(writer->stmt, 6, blx__item_keep(item), item->keep_len,
+			SQLITE_STATIC);
+	}
 	return insert(writer, ++writer->info.items);
 }
 
@@ -98,8 +104,8 @@ static int write_schema(struct writer *writer)
 
 static int write_items(struct writer *writer)
 {
-	int rv = blx__db_prepare(&writer->db, "INSERT INTO kv VALUES(?, ?, ?, ?, ?)", &writer->stmt,
-		writer->error);
+	int rv = blx__db_prepare(&writer->db, "INSERT INTO kv VALUES(?, ?, ?, ?, ?, ?)",
+		&writer->stmt, writer->error);
 
 	if (rv == BLX_OK) {
 		rv = blx__image_each_item(writer->opts->image, on_item, writer);

@@ -7,27 +7,43 @@
 
 #include <string.h>
 
-struct blx__item *blx__item_create(
-	const void *key, size_t key_len, const void *value, size_t value_len)
+static void copy(uint8_t *to, const void *from, size_t len)
 {
+	if (len > 0) {
+		memcpy(to, from, len);
+	}
+}
+
+struct blx__item *blx__item_create_of(const struct blx__item_parts *parts)
+{
+	size_t value_at = parts->key_len;
+	size_t keep_at = value_at + parts->value_len;
 	struct blx__item *item;
 
-	PRE(key_len <= BLX__KEY_LEN_MAX && value_len <= UINT32_MAX);
+	PRE(parts->key_len <= BLX__KEY_LEN_MAX && parts->value_len <= UINT32_MAX &&
+		parts->keep_len <= UINT32_MAX);
 
-	item = blx__malloc(sizeof *item + key_len + value_len);
+	item = blx__malloc(sizeof *item + keep_at + parts->keep_len);
 	if (item == NULL) {
 		return NULL;
 	}
 	*item = (struct blx__item){.refs = 1,
-		.key_len = (uint32_t)key_len,
-		.value_len = (uint32_t)value_len};
-	if (key_len > 0) {
-		memcpy(item->bytes, key, key_len);
-	}
-	if (value_len > 0) {
-		memcpy(item->bytes + key_len, value, value_len);
-	}
+		.key_len = (uint32_t)parts->key_len,
+		.value_len = (uint32_t)parts->value_len,
+		.keep_len = (uint32_t)parts->keep_len};
+	copy(item->bytes, parts->key, parts->key_len);
+	copy(item->bytes + value_at, parts->value, parts->value_len);
+	copy(item->bytes + keep_at, parts->keep, parts->keep_len);
 	return item;
+}
+
+struct blx__item *blx__item_create(
+	const void *key, size_t key_len, const void *value, size_t value_len)
+{
+	struct blx__item_parts parts = {
+		.key = key, .key_len = key_len, .value = value, .value_len = value_len};
+
+	return blx__item_create_of(&parts);
 }
 
 void blx__item_ref(struct blx__item *item)
@@ -80,5 +96,8 @@ uint64_t blx__item_hash(const struct blx__item *item)
 
 	hash = mix(hash ^ item->version, MIX_C);
 	hash = hash_bytes(hash, blx__item_key(item), item->key_len);
-	return hash_bytes(hash, blx__item_value(item), item->value_len);
+	hash = hash_bytes(hash, blx__item_value(item), item->value_len);
+	return item->keep_len == 0
+		       ? hash
+		       : hash_bytes(hash, blx__item_keep(item), item->keep_len);
 }

@@ -125,7 +125,7 @@ void blx__tnode_resum(struct blx__tree *node)
 	node->hash = 0;
 	for (i = 0; i < node->count; i++) {
 		if (node->leaf) {
-			node->bytes += node->keys[i]->key_len + node->keys[i]->value_len;
+			node->bytes += blx__item_bytes(node->keys[i]);
 			node->hash += node->keys[i]->hash;
 		} else {
 			node->items += node->children[i]->items;
@@ -443,10 +443,10 @@ static void way_sum_up(const struct blx__tree_way *way, const struct blx__item *
 		unsigned i = way->at[level];
 
 		node->items += old == NULL;
-		node->bytes += item->key_len + item->value_len;
+		node->bytes += blx__item_bytes(item);
 		node->hash += item->hash;
 		if (old != NULL) {
-			node->bytes -= old->key_len + old->value_len;
+			node->bytes -= blx__item_bytes(old);
 			node->hash -= old->hash;
 		}
 		if (level < way->depth && node->keys[i] != node->children[i]->keys[0]) {

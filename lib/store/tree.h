@@ -26,16 +26,28 @@ struct blx__item {
 	_Atomic uint32_t refs;
 	uint32_t key_len;
 	uint32_t value_len;
+	uint32_t keep_len;
 	uint64_t create_revision;
 	uint64_t mod_revision;
 	uint64_t version;
 	uint64_t hash;   /* blx__item_hash(), set when it is put */
-	uint8_t bytes[]; /* the key, then the value */
+	uint8_t bytes[]; /* the key, the value, and while what it lives (store/keep.h) */
 };
 
 /* One reference, revisions and version 0. NULL without memory. Copied. */
 struct blx__item *blx__item_create(
 	const void *key, size_t key_len, const void *value, size_t value_len);
+
+/* One of several parts. All borrowed until return. */
+struct blx__item_parts {
+	const void *key;
+	size_t key_len;
+	const void *value;
+	size_t value_len;
+	const void *keep; /* conditions; of length 0: it lives until it is removed */
+	size_t keep_len;
+};
+struct blx__item *blx__item_create_of(const struct blx__item_parts *parts);
 void blx__item_ref(struct blx__item *item);
 void blx__item_unref(struct blx__item *item);
 
@@ -54,7 +66,18 @@ static inline size_t blx__item_value_len(const struct blx__item *item)
 	return item->value_len;
 }
 
-/* Of key, value, revisions and version; the hash of a tree is the sum of these. */
+static inline const uint8_t *blx__item_keep(const struct blx__item *item)
+{
+	return item->bytes + item->key_len + item->value_len;
+}
+
+/* What it counts in the bytes of a tree. */
+static inline uint64_t blx__item_bytes(const struct blx__item *item)
+{
+	return (uint64_t)item->key_len + item->value_len + item->keep_len;
+}
+
+/* Of key, value, conditions, revisions and version; the hash of a tree is the sum of these. */
 uint64_t blx__item_hash(const struct blx__item *item);
 
 struct blx__tree;
@@ -65,7 +88,7 @@ struct blx__tree *blx__tree_ref(struct blx__tree *tree);
 void blx__tree_unref(struct blx__tree *tree); /* NULL is allowed */
 
 uint64_t blx__tree_count(const struct blx__tree *tree);
-uint64_t blx__tree_bytes(const struct blx__tree *tree); /* of keys and values */
+uint64_t blx__tree_bytes(const struct blx__tree *tree); /* of keys, values and conditions */
 uint64_t blx__tree_hash(const struct blx__tree *tree);
 
 /* Borrowed from the tree; NULL: no value there. */

@@ -98,7 +98,7 @@ static void way_subtract(const struct blx__tree_way *way, const struct blx__item
 		struct blx__tree *node = way->nodes[level];
 
 		node->items--;
-		node->bytes -= item->key_len + item->value_len;
+		node->bytes -= blx__item_bytes(item);
 		node->hash -= item->hash;
 	}
 }

@@ -6,11 +6,12 @@
  *	u8 has_else, varint count, operations
  *
  * each guard and operation: u8 kind, bytes key, and bytes value or u64 number
- * where the kind has one.
+ * where the kind has one; bytes conditions behind that of a put-while.
  */
 #include "store/txn.h"
 
 #include "base/assert.h"
+#include "store/keep.h"
 #include "store/txn_impl.h"
 
 #include <string.h>
@@ -24,13 +25,13 @@ bool blx__txn_is_guard(uint8_t kind)
 
 bool blx__txn_is_op(uint8_t kind)
 {
-	return kind >= BLX__TXN_PUT && kind <= BLX__TXN_GET;
+	return kind >= BLX__TXN_PUT && kind <= BLX__TXN_PUT_WHILE;
 }
 
 static bool has_value(uint8_t kind)
 {
 	return kind == BLX__TXN_IF_VALUE || kind == BLX__TXN_IF_FIELDS ||
-	       kind == BLX__TXN_PUT;
+	       kind == BLX__TXN_PUT || kind == BLX__TXN_PUT_WHILE;
 }
 
 /* ---- building ------------------------------------------------------------------ */
@@ -59,15 +60,20 @@ static void line_put(struct blx__buf *buf, const struct blx__txn_line *line)
 	} else if (blx__txn_has_number(line->kind)) {
 		blx__put_u64(buf, line->revision);
 	}
+	if (line->kind == BLX__TXN_PUT_WHILE) {
+		blx__put_bytes(buf, line->keep, line->keep_len);
+	}
 }
 
 static bool fits(const struct blx__txn *txn, const struct blx__txn_line *line)
 {
 	uint32_t count = txn->guards_count + txn->ops_count + txn->else_count;
 	size_t len = txn->guards.len + txn->ops.len + txn->else_ops.len;
-	size_t more = line->key_len + (has_value(line->kind) ? line->value_len : 0);
+	size_t more = line->key_len + line->keep_len +
+		      (has_value(line->kind) ? line->value_len : 0);
 
 	return count < BLX_TXN_OPS_MAX && line->value_len <= BLX_VALUE_LEN_MAX &&
+	       line->keep_len <= BLX_KEEP_BYTES_MAX &&
 	       len + more + BLX__TXN_LINE_OVERHEAD <= BLX_TXN_BYTES_MAX;
 }
 
@@ -134,6 +140,9 @@ int blx__txn_line_get(struct blx__reader *reader, struct blx__txn_line *ret_line
 	} else if (blx__txn_has_number(line.kind)) {
 		line.revision = blx__get_u64(reader);
 	}
+	if (line.kind == BLX__TXN_PUT_WHILE) {
+		line.keep = blx__get_bytes(reader, BLX_KEEP_BYTES_MAX, &line.keep_len);
+	}
 	if (!blx__reader_ok(reader)) {
 		return BLX_EPROTO;
 	}
@@ -141,8 +150,20 @@ int blx__txn_line_get(struct blx__reader *reader, struct blx__txn_line *ret_line
 	return 0;
 }
 
+static int op_check(const struct blx__txn_line *op, blx_error *error)
+{
+	if (op->key_len == 0 && (op->kind == BLX__TXN_PUT || op->kind == BLX__TXN_DELETE ||
+					op->kind == BLX__TXN_PUT_WHILE)) {
+		return blx__error_set(
+			error, BLX_EINVAL, "/: the root has no value of its own");
+	}
+	return op->kind == BLX__TXN_PUT_WHILE
+		       ? blx__keep_check(op->keep, op->keep_len, error)
+		       : 0;
+}
+
 /* Goes over count lines, looking at each. */
-static int section_get(struct blx__reader *reader, struct blx__txn_section *ret_section,
+int blx__txn_section_get(struct blx__reader *reader, struct blx__txn_section *ret_section,
 	bool guards, blx_error *error)
 {
 	uint64_t count = blx__get_varint(reader);
@@ -173,14 +194,10 @@ static int section_get(struct blx__reader *reader, struct blx__txn_section *ret_
 			return blx__error_set(
 				error, BLX_EINVAL, "a transaction: not a valid key");
 		}
-		rv = guards ? blx__txn_guard_check(&line, &cost, error) : 0;
+		rv = guards ? blx__txn_guard_check(&line, &cost, error)
+			    : op_check(&line, error);
 		if (rv != 0) {
 			return rv;
-		}
-		if (line.key_len == 0 &&
-			(line.kind == BLX__TXN_PUT || line.kind == BLX__TXN_DELETE)) {
-			return blx__error_set(
-				error, BLX_EINVAL, "/: the root has no value of its own");
 		}
 	}
 	return cost.depth == 0 ? 0
@@ -207,13 +224,13 @@ int blx__txn_read(const void *data, size_t len, struct blx__txn_reader *ret_read
 			"a transaction of format %u; this version knows %d",
 			(unsigned)format, FORMAT);
 	}
-	rv = section_get(&reader, &txn.guards, true, error);
+	rv = blx__txn_section_get(&reader, &txn.guards, true, error);
 	if (rv == 0) {
-		rv = section_get(&reader, &txn.ops, false, error);
+		rv = blx__txn_section_get(&reader, &txn.ops, false, error);
 	}
 	if (rv == 0) {
 		txn.has_else = blx__get_u8(&reader) != 0;
-		rv = section_get(&reader, &txn.else_ops, false, error);
+		rv = blx__txn_section_get(&reader, &txn.else_ops, false, error);
 	}
 	if (rv != 0) {
 		return rv;

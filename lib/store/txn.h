@@ -39,15 +39,18 @@ enum blx__txn_kind {
 	BLX__TXN_PUT = 64,
 	BLX__TXN_DELETE = 65,
 	BLX__TXN_DELETE_TREE = 66,
-	BLX__TXN_GET = 67
+	BLX__TXN_GET = 67,
+	BLX__TXN_PUT_WHILE = 68 /* a put that says while what it lives, store/keep.h */
 };
 
 struct blx__txn_line {
 	uint8_t kind;
 	const uint8_t *key; /* borrowed */
 	size_t key_len;
-	const uint8_t *value; /* borrowed; PUT, IF_VALUE, IF_FIELDS */
+	const uint8_t *value; /* borrowed; PUT, PUT_WHILE, IF_VALUE, IF_FIELDS */
 	size_t value_len;
+	const uint8_t *keep; /* borrowed; PUT_WHILE */
+	size_t keep_len;
 	uint64_t revision; /* IF_REVISION; the number of what else is compared with one */
 };
 

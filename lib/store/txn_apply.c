@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/assert.h"
+#include "store/keep.h"
 #include "store/txn_impl.h"
 
 #include <string.h>
@@ -67,12 +68,29 @@ static void drop_old(struct blx__item *item)
 	}
 }
 
+/* What is put. A put that says nothing of conditions leaves those that there are. */
+static struct blx__item *item_of(const struct blx__txn_line *op, const struct blx__item *old)
+{
+	struct blx__item_parts parts = {.key = op->key,
+		.key_len = op->key_len,
+		.value = op->value,
+		.value_len = op->value_len};
+
+	if (op->kind == BLX__TXN_PUT_WHILE && !blx__keep_is_none(op->keep, op->keep_len)) {
+		parts.keep = op->keep;
+		parts.keep_len = op->keep_len;
+	} else if (op->kind == BLX__TXN_PUT && old != NULL) {
+		parts.keep = blx__item_keep(old);
+		parts.keep_len = old->keep_len;
+	}
+	return blx__item_create_of(&parts);
+}
+
 static int op_put(struct apply *apply, const struct blx__txn_line *op)
 {
 	const struct blx__item *old = blx__tree_get(*apply->tree, op->key, op->key_len);
 	struct blx__item *held = hold_old(apply, op);
-	struct blx__item *item =
-		blx__item_create(op->key, op->key_len, op->value, op->value_len);
+	struct blx__item *item = item_of(op, old);
 	bool existed = old != NULL;
 	int rv;
 
@@ -176,6 +194,7 @@ static int op_do(struct apply *apply, const struct blx__txn_line *op)
 	blx__put_u8(apply->result, op->kind);
 	switch (op->kind) {
 	case BLX__TXN_PUT:
+	case BLX__TXN_PUT_WHILE:
 		return op_put(apply, op);
 	case BLX__TXN_DELETE:
 		return op_delete(apply, op);
@@ -203,7 +222,7 @@ static bool answer_fits(struct apply *apply, const struct blx__txn_reader *txn,
 		const struct blx__item *item;
 		size_t len;
 
-		if (op.kind == BLX__TXN_PUT && op.value_len > put_max) {
+		if (op.kind != BLX__TXN_GET && op.value_len > put_max) {
 			put_max = op.value_len;
 		}
 		if (op.kind == BLX__TXN_GET) {
@@ -247,7 +266,7 @@ int blx__txn_apply_to(const struct blx__txn_target *target, const void *data, si
 		.changes = target->changes};
 	struct blx__txn_reader txn;
 	struct blx__reader reader;
-	bool held;
+	struct blx__txn_verdict verdict;
 	int rv;
 
 	*ret_outcome =
@@ -256,16 +275,16 @@ int blx__txn_apply_to(const struct blx__txn_target *target, const void *data, si
 		return 0;
 	}
 	reader = section_reader(&txn, &txn.guards);
-	rv = blx__txn_guards_hold(*target->tree, &reader, txn.guards.count, &held,
-		&ret_outcome->conflict_revision);
+	rv = blx__txn_guards_hold(*target->tree, &reader, txn.guards.count, &verdict);
 	if (rv != 0) {
 		return rv;
 	}
-	if (!held && !txn.has_else) {
+	ret_outcome->conflict_revision = verdict.conflict_revision;
+	if (!verdict.held && !txn.has_else) {
 		ret_outcome->code = BLX_ECONFLICT;
 		return 0;
 	}
-	return branch_do(&apply, &txn, held);
+	return branch_do(&apply, &txn, verdict.held);
 }
 
 int blx__txn_apply(struct blx__tree **tree, const void *data, size_t len,

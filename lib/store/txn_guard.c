@@ -159,7 +159,7 @@ bool blx__txn_has_number(uint8_t kind)
 	       kind == BLX__TXN_IF_MORE;
 }
 
-static bool counts_children(uint8_t kind)
+bool blx__txn_counts_children(uint8_t kind)
 {
 	return kind >= BLX__TXN_IF_CHILDREN && kind <= BLX__TXN_IF_MORE;
 }
@@ -196,7 +196,7 @@ int blx__txn_guard_check(const struct blx__txn_line *guard, struct blx__txn_cost
 	if (blx__txn_is_group(guard->kind)) {
 		return group_check(guard, cost, error);
 	}
-	if (counts_children(guard->kind)) {
+	if (blx__txn_counts_children(guard->kind)) {
 		/* One by one, so that no sum overflows. */
 		if (guard->revision > BLX_TXN_CHILDREN_MAX ||
 			(cost->children += guard->revision) > BLX_TXN_CHILDREN_MAX) {
@@ -296,7 +296,7 @@ static void group_close(struct groups *groups)
 }
 
 static int guard_take(struct groups *groups, const struct blx__tree *tree,
-	const struct blx__txn_line *guard, uint64_t *ret_conflict_revision)
+	const struct blx__txn_line *guard, struct blx__txn_verdict *verdict)
 {
 	const struct blx__item *item = blx__tree_get(tree, guard->key, guard->key_len);
 	bool holds;
@@ -306,19 +306,21 @@ static int guard_take(struct groups *groups, const struct blx__tree *tree,
 		return rv;
 	}
 	if (!holds && groups->depth == 0) {
-		*ret_conflict_revision = item != NULL ? item->mod_revision : 0;
+		verdict->conflict_revision = item != NULL ? item->mod_revision : 0;
 	}
+	verdict->key = guard->key;
+	verdict->key_len = guard->key_len;
 	group_take(groups, holds);
 	return 0;
 }
 
 int blx__txn_guards_hold(const struct blx__tree *tree, struct blx__reader *reader,
-	uint32_t count, bool *ret_held, uint64_t *ret_conflict_revision)
+	uint32_t count, struct blx__txn_verdict *ret_verdict)
 {
 	struct groups groups = {.open = {{.kind = BLX__TXN_ALL, .holds = true}}};
 	int rv = 0;
 
-	*ret_conflict_revision = 0;
+	*ret_verdict = (struct blx__txn_verdict){0};
 	while (rv == 0 && count-- > 0 && !groups.open[0].decided) {
 		struct blx__txn_line line;
 		int got = blx__txn_line_get(reader, &line);
@@ -329,9 +331,9 @@ int blx__txn_guards_hold(const struct blx__tree *tree, struct blx__reader *reade
 		} else if (blx__txn_is_group(line.kind)) {
 			group_open(&groups, line.kind);
 		} else if (groups.idle == 0) {
-			rv = guard_take(&groups, tree, &line, ret_conflict_revision);
+			rv = guard_take(&groups, tree, &line, ret_verdict);
 		}
 	}
-	*ret_held = groups.open[0].holds;
+	ret_verdict->held = groups.open[0].holds;
 	return rv;
 }

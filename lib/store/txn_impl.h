@@ -40,16 +40,29 @@ int blx__txn_guard_check(const struct blx__txn_line *guard, struct blx__txn_cost
 	blx_error *error);
 
 bool blx__txn_is_group(uint8_t kind);
+bool blx__txn_counts_children(uint8_t kind);
 
-/* Do the next count lines of the reader, which were looked at, hold? If not,
- * *ret_conflict_revision is as in struct blx__txn_outcome. 0, or BLX_ENOMEM. */
+/* What came of guards. */
+struct blx__txn_verdict {
+	bool held;
+	uint64_t conflict_revision; /* as in struct blx__txn_outcome */
+	const uint8_t *key;         /* borrowed: of the guard that decided it, if they did not
+				     * hold; NULL: none did */
+	size_t key_len;
+};
+
+/* Do the next count lines of the reader, which were looked at, hold? 0, or BLX_ENOMEM. */
 int blx__txn_guards_hold(const struct blx__tree *tree, struct blx__reader *reader,
-	uint32_t count, bool *ret_held, uint64_t *ret_conflict_revision);
+	uint32_t count, struct blx__txn_verdict *ret_verdict);
 
 /* ---- txn.c ---- */
 
 bool blx__txn_is_guard(uint8_t kind);
 bool blx__txn_is_op(uint8_t kind);
+
+/* Looks at lines up to the end of a section: count, then each. */
+int blx__txn_section_get(struct blx__reader *reader, struct blx__txn_section *ret_section,
+	bool guards, blx_error *error);
 
 /* Looks at all of it; the codes of blx__txn_check(). */
 int blx__txn_read(const void *data, size_t len, struct blx__txn_reader *ret_reader,

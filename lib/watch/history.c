@@ -42,6 +42,9 @@ static void change_drop(struct blx__change *change)
 	if (change->new_item != NULL) {
 		blx__item_unref(change->new_item);
 	}
+	if (change->cause != NULL) {
+		blx__item_unref(change->cause);
+	}
 }
 
 static void entry_finish(struct entry *entry)
@@ -150,34 +153,63 @@ static void ring_push(struct blx__history *history)
 
 /* ---- as the observer of a machine ------------------------------------------------ */
 
-static bool on_changed(void *data, uint64_t revision, struct blx__item *old_item,
-	struct blx__item *new_item)
+/* Many go for one cause, in a row. */
+static struct blx__item *cause_of(
+	const struct entry *open, const struct blx__machine_change *change)
+{
+	struct blx__item *last =
+		open->count > 0 ? open->changes[open->count - 1].cause : NULL;
+
+	if (last != NULL && last->key_len == change->cause_len &&
+		memcmp(blx__item_key(last), change->cause, change->cause_len) == 0) {
+		blx__item_ref(last);
+		return last;
+	}
+	return blx__item_create(change->cause, change->cause_len, NULL, 0);
+}
+
+/* With references of its own. False: no memory. */
+static bool change_keep(
+	const struct entry *open, const struct blx__machine_change *from, struct blx__change *to)
+{
+	*to = (struct blx__change){.old_item = from->old_item, .new_item = from->new_item};
+	if (from->cause != NULL) {
+		to->cause = cause_of(open, from);
+		if (to->cause == NULL) {
+			return false;
+		}
+	}
+	if (to->old_item != NULL) {
+		blx__item_ref(to->old_item);
+	}
+	if (to->new_item != NULL) {
+		blx__item_ref(to->new_item);
+	}
+	return true;
+}
+
+static bool on_changed(
+	void *data, uint64_t revision, const struct blx__machine_change *change)
 {
 	struct blx__history *history = data;
 	struct entry *open = &history->open;
-	size_t bytes =
-		sizeof *open->changes + item_bytes(old_item) + item_bytes(new_item);
+	size_t bytes = sizeof *open->changes + item_bytes(change->old_item) +
+		       item_bytes(change->new_item) + change->cause_len;
 
 	PRE(revision == history->last + 1);
-	PRE(old_item != NULL || new_item != NULL);
+	PRE(change->old_item != NULL || change->new_item != NULL);
 
 	if (open->count == 0) {
 		open->bytes = sizeof *open;
 	}
 	if (history->open_lost || open->bytes + bytes > history->bytes_max ||
-		!open_make_room(history)) {
+		!open_make_room(history) ||
+		!change_keep(open, change, &open->changes[open->count])) {
 		open_finish(history);
 		history->open_lost = true;
 		return false;
 	}
-	if (old_item != NULL) {
-		blx__item_ref(old_item);
-	}
-	if (new_item != NULL) {
-		blx__item_ref(new_item);
-	}
-	open->changes[open->count++] =
-		(struct blx__change){.old_item = old_item, .new_item = new_item};
+	open->count++;
 	open->bytes += bytes;
 	return true;
 }

@@ -29,6 +29,8 @@ struct blx__history;
 struct blx__change {
 	struct blx__item *old_item; /* owned reference; NULL: there was none */
 	struct blx__item *new_item; /* owned reference; NULL: it was removed */
+	struct blx__item *cause;    /* owned reference, a key alone: struct
+				     * blx__machine_change; NULL: none */
 };
 
 /* Empty, with the floor at 0. BLX_ENOMEM. */

@@ -12,7 +12,8 @@ enum event_flags {
 	EVENT_MORE = 2,
 	EVENT_VALUE = 4,
 	EVENT_PREV = 8,
-	EVENT_KNOWN = 15
+	EVENT_CAUSE = 16,
+	EVENT_KNOWN = 31
 };
 
 int blx__watch_at_compare(const struct blx__watch_at *a, const struct blx__watch_at *b)
@@ -72,6 +73,7 @@ static void event_put(struct blx__buf *buf, const struct blx__watch_event *event
 	flags |= event->more ? EVENT_MORE : 0;
 	flags |= event->value != NULL ? EVENT_VALUE : 0;
 	flags |= event->prev != NULL ? EVENT_PREV : 0;
+	flags |= event->cause != NULL ? EVENT_CAUSE : 0;
 	blx__put_u8(buf, flags);
 	blx__put_varint(buf, event->revision);
 	blx__put_varint(buf, event->create_revision);
@@ -83,6 +85,9 @@ static void event_put(struct blx__buf *buf, const struct blx__watch_event *event
 	}
 	if (event->prev != NULL) {
 		blx__put_bytes(buf, event->prev, event->prev_len);
+	}
+	if (event->cause != NULL) {
+		blx__put_bytes(buf, event->cause, event->cause_len);
 	}
 }
 
@@ -104,9 +109,13 @@ int blx__watch_event_get(struct blx__reader *reader, struct blx__watch_event *re
 	if ((flags & EVENT_PREV) != 0) {
 		event.prev = blx__get_bytes(reader, BLX_VALUE_LEN_MAX, &event.prev_len);
 	}
+	if ((flags & EVENT_CAUSE) != 0) {
+		event.cause = blx__get_bytes(reader, BLX__KEY_LEN_MAX, &event.cause_len);
+	}
 	if (!blx__reader_ok(reader) || (flags & ~EVENT_KNOWN) != 0 ||
 		event.revision == 0 || !blx__key_valid(event.key, event.key_len) ||
-		(event.is_delete && event.value != NULL)) {
+		(event.is_delete && event.value != NULL) ||
+		(event.cause != NULL && !blx__key_valid(event.cause, event.cause_len))) {
 		return BLX_EPROTO;
 	}
 	*ret_event = event;
@@ -184,6 +193,10 @@ static void add(struct batch *batch, const struct blx__change *change, uint64_t 
 	if (old != NULL && (batch->flags & BLX__WATCH_PREV) != 0) {
 		event.prev = blx__item_value(old);
 		event.prev_len = old->value_len;
+	}
+	if (change->cause != NULL) {
+		event.cause = blx__item_key(change->cause);
+		event.cause_len = change->cause->key_len;
 	}
 	event_put(batch->events, &event);
 	batch->count++;

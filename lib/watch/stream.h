@@ -66,6 +66,9 @@ struct blx__watch_event {
 	size_t value_len;
 	const uint8_t *prev; /* borrowed; NULL: there was none, or not asked for */
 	size_t prev_len;
+	const uint8_t *cause; /* borrowed; NULL: the transaction itself removed it. Else the
+			       * key whose change made its conditions fail */
+	size_t cause_len;
 };
 
 /* BLX_EPROTO. */

@@ -53,6 +53,32 @@ Test(txn_file, every_kind_of_line_is_read)
 	txn_file_finish(&file);
 }
 
+Test(txn_file, conditions_follow_what_lives_by_them_up_to_their_end)
+{
+	static const bool of_while[] = {false, true, true, true, true, true, false};
+	char fault[TXN_FAULT_SIZE];
+	struct txn_file file;
+	size_t i;
+
+	cr_assert_eq(parse("put-while /a v\n if-exists /b\n any\n  if-more /c 1\n end\nend\n"
+			   "get /a\n",
+			     &file, fault),
+		0, "%s", fault);
+	for (i = 0; i < file.count; i++) {
+		cr_assert_eq(file.lines[i].of_while, of_while[i], "%zu", i);
+	}
+	cr_assert_str_eq(file.lines[0].value, "v");
+	txn_file_finish(&file);
+	cr_assert_eq(parse("else\nput-while /a v\nif-exists /b\nend", &file, fault), 0, "%s",
+		fault);
+	txn_file_finish(&file);
+
+	cr_assert_eq(parse("put-while /a v\nif-exists /b\n", &file, fault), -1);
+	cr_assert_eq(parse("put-while /a v\nget /a\nend\n", &file, fault), -1);
+	cr_assert_not_null(strstr(fault, "line 2"));
+	cr_assert_eq(parse("else\nput-while /a v\nend\nif-exists /b\n", &file, fault), -1);
+}
+
 Test(txn_file, a_quoted_value_holds_spaces_quotes_and_nul)
 {
 	static const char want[] = "two \"words\"\n\0end";

@@ -112,7 +112,8 @@ static void snapshot_write(const char *path)
 		.term = 4,
 		.revision = 9,
 		.time_ms = 5 };
-	struct blx__image_item item = { (const uint8_t *)"a", 1, (const uint8_t *)"1", 1, 2, 9, 2 };
+	struct blx__image_item item = { (const uint8_t *)"a", 1, (const uint8_t *)"1", 1, NULL, 0,
+		2, 9, 2 };
 	struct blx__snapshot_member member = { 1, "old", "127.0.0.1:9", "voter" };
 	struct blx__snapshot_write_opts opts = { .ctl = { .files = dirs.env.files },
 		.path = path,

@@ -233,6 +233,8 @@ static int rebuild_item(const struct blx__item *item, void *data)
 		.key_len = item->key_len,
 		.value = blx__item_value(item),
 		.value_len = item->value_len,
+		.keep = blx__item_keep(item),
+		.keep_len = item->keep_len,
 		.create_revision = item->create_revision,
 		.mod_revision = item->mod_revision,
 		.version = item->version};

@@ -156,7 +156,7 @@ Test(machine, an_operation_of_a_later_version_does_too, .init = begin, .fini = e
 	entries_body(&body, BLX__TXN_GET, "a", NULL, 0);
 	command.body = body.data;
 	command.body_len = body.len;
-	body.data[3] = BLX__TXN_GET + 1; /* behind the format and two counts */
+	body.data[3] = BLX__TXN_PUT_WHILE + 1; /* behind the format and two counts */
 	entries_begin(&e);
 	add(BLX__TXN_PUT, "a");
 	entries_add(&e, &command);

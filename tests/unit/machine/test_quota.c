@@ -216,11 +216,10 @@ Test(quota, a_refusal_sent_again_is_refused_again_also_when_there_is_room, .init
 }
 
 static bool count_change(
-	void *data, uint64_t revision, struct blx__item *old_item, struct blx__item *new_item)
+	void *data, uint64_t revision, const struct blx__machine_change *change)
 {
 	(void)revision;
-	(void)old_item;
-	(void)new_item;
+	(void)change;
 	(*(unsigned *)data)++;
 	return true;
 }

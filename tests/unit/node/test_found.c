@@ -223,8 +223,8 @@ static struct blx__image *image_of(const uint8_t cluster_id[16], uint64_t index)
 {
 	struct blx__image_meta meta = { .index = index, .term = 4, .revision = 9, .time_ms = 5 };
 	struct blx__image_item items[] = {
-		{ (const uint8_t *)"a", 1, (const uint8_t *)"1", 1, 2, 3, 2 },
-		{ (const uint8_t *)"b", 1, (const uint8_t *)"2", 1, 9, 9, 1 },
+		{ (const uint8_t *)"a", 1, (const uint8_t *)"1", 1, NULL, 0, 2, 3, 2 },
+		{ (const uint8_t *)"b", 1, (const uint8_t *)"2", 1, NULL, 0, 9, 9, 1 },
 	};
 	struct blx__image_builder *builder;
 	struct blx__image *image;

@@ -36,14 +36,19 @@ static struct blx__image *end(struct blx__image_builder *builder)
 	return image;
 }
 
-static void add(struct blx__image_builder *builder, const char *path, const void *value,
-	size_t len)
+/* That /bin exists, as store/keep.h has it: a count, the kind, the key. */
+static const uint8_t while_bin[] = {1, 2, 3, 'b', 'i', 'n'};
+
+static void add_kept(struct blx__image_builder *builder, const char *path,
+	const void *value, size_t len, const uint8_t *keep, size_t keep_len)
 {
 	uint8_t key[BLX__KEY_LEN_MAX];
 	struct blx__image_item item = {
 		.key = key,
 		.value = value,
 		.value_len = len,
+		.keep = keep,
+		.keep_len = keep_len,
 		.create_revision = 3,
 		.mod_revision = 5,
 		.version = 2,
@@ -52,6 +57,12 @@ static void add(struct blx__image_builder *builder, const char *path, const void
 	cr_assert_eq(blx__path_parse(path, strlen(path), key, &item.key_len, NULL, NULL),
 		0, "%s", path);
 	cr_assert_eq(blx__image_builder_add_item(builder, &item), 0);
+}
+
+static void add(struct blx__image_builder *builder, const char *path, const void *value,
+	size_t len)
+{
+	add_kept(builder, path, value, len, NULL, 0);
 }
 
 /* A session as the machine encodes it: born, last used, index, place, acknowledged. */
@@ -77,6 +88,7 @@ struct blx__image *images_small(void)
 	add(builder, "/a/b", "{\"n\": 5}", 8);
 	add(builder, "/bin", "\xff\xfe\x01", 3);
 	add(builder, "/empty", "", 0);
+	add_kept(builder, "/kept", "1", 1, while_bin, sizeof while_bin);
 	add(builder, "/nul", "a\0b", 3);
 	add_session(builder, 5);
 	add_session(builder, UINT64_MAX - 2);
@@ -107,6 +119,7 @@ static int on_item(const struct blx__item *item, void *data)
 
 	blx__put_bytes(buf, blx__item_key(item), item->key_len);
 	blx__put_bytes(buf, blx__item_value(item), item->value_len);
+	blx__put_bytes(buf, blx__item_keep(item), item->keep_len);
 	blx__put_u64(buf, item->create_revision);
 	blx__put_u64(buf, item->mod_revision);
 	blx__put_u64(buf, item->version);

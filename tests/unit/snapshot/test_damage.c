@@ -158,7 +158,14 @@ Test(damage, content_that_was_edited_is_refused)
 		"UPDATE kv SET version='x' WHERE path='/a/b'",
 		"UPDATE kv SET version=1.5 WHERE path='/a/b'",
 		"DELETE FROM kv WHERE path='/a/b'",
-		"INSERT INTO kv VALUES('/new', 'x', 1, 1, 1)",
+		"INSERT INTO kv VALUES('/new', 'x', 1, 1, 1, NULL)",
+		"UPDATE kv SET keep=NULL WHERE path='/kept'",
+		"UPDATE kv SET keep=x'' WHERE path='/kept'",
+		"UPDATE kv SET keep=x'00' WHERE path='/kept'",
+		"UPDATE kv SET keep=5 WHERE path='/kept'",
+		"UPDATE kv SET keep=x'010203626978' WHERE path='/kept'",
+		"UPDATE kv SET keep=x'0102036269' WHERE path='/kept'",
+		"UPDATE kv SET keep=x'01020362696e' WHERE path='/a/b'",
 		"DELETE FROM session",
 		"UPDATE session SET state=NULL",
 		"UPDATE session SET state=17",
@@ -180,7 +187,7 @@ Test(damage, meta_that_was_edited_is_refused)
 		"UPDATE meta SET value=5 WHERE key='hash'",
 		"UPDATE meta SET value='0123456789abcdef' WHERE key='hash'",
 		"UPDATE meta SET value='x' WHERE key='cluster_id'",
-		"UPDATE meta SET value=2 WHERE key='format'",
+		"UPDATE meta SET value=3 WHERE key='format'",
 		"UPDATE meta SET value=value+1 WHERE key='index'",
 		"UPDATE meta SET value=value+1 WHERE key='term'",
 		"UPDATE meta SET value=value+1 WHERE key='time_ms'",
@@ -231,7 +238,7 @@ Test(damage, other_tables_than_ours_are_refused)
 
 Test(damage, a_newer_format_is_told_as_such)
 {
-	cr_assert_eq(load_after("PRAGMA user_version=2"), BLX_EVERSION);
+	cr_assert_eq(load_after("PRAGMA user_version=3"), BLX_EVERSION);
 }
 
 Test(damage, a_meta_row_that_is_not_known_does_no_harm)

@@ -204,9 +204,13 @@ Test(history, without_memory_it_forgets_and_says_so)
 		observer = blx__history_observer(history);
 		allocs_left = k;
 		for (i = 1; i <= 80; i++) {
-			bool more = observer.changed(observer.data, i, NULL, item);
+			struct blx__machine_change put = {.new_item = item};
+			struct blx__machine_change removed = {.old_item = item,
+				.cause = (const uint8_t *)"b",
+				.cause_len = 1};
+			bool more = observer.changed(observer.data, i, &put);
 
-			more = more && observer.changed(observer.data, i, item, NULL);
+			more = more && observer.changed(observer.data, i, &removed);
 			observer.committed(observer.data, i);
 			cr_assert_eq(blx__history_last(history), i);
 			if (blx__history_floor(history) != floor) {
