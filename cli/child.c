@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <signal.h>
 #include <spawn.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -85,21 +84,26 @@ static int input_open(const struct child_spec *spec)
 	return fd;
 }
 
-/* What we ignore is not to be ignored by it. */
+/* What we ignore or block is not to be ignored or blocked by it. */
 static int spawn(const struct child_spec *spec, int input, char **env, pid_t *ret_pid)
 {
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attr;
 	sigset_t defaults;
-	int rv;
+	sigset_t blocked;
+	int rv = 0;
 
 	(void)sigemptyset(&defaults);
 	(void)sigaddset(&defaults, SIGPIPE);
+	(void)sigemptyset(&blocked);
 	(void)posix_spawn_file_actions_init(&actions);
 	(void)posix_spawnattr_init(&attr);
 	(void)posix_spawnattr_setsigdefault(&attr, &defaults);
-	(void)posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGDEF);
-	rv = posix_spawn_file_actions_adddup2(&actions, input, STDIN_FILENO);
+	(void)posix_spawnattr_setsigmask(&attr, &blocked);
+	(void)posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+	if (input >= 0) {
+		rv = posix_spawn_file_actions_adddup2(&actions, input, STDIN_FILENO);
+	}
 	if (rv == 0) {
 		rv = posix_spawnp(ret_pid, spec->argv[0], &actions, &attr,
 			(char *const *)spec->argv, env);
@@ -109,7 +113,7 @@ static int spawn(const struct child_spec *spec, int input, char **env, pid_t *re
 	return -rv;
 }
 
-static int wait_for(pid_t pid, int *ret_status)
+int child_wait(pid_t pid, int *ret_status)
 {
 	int status;
 
@@ -123,21 +127,28 @@ static int wait_for(pid_t pid, int *ret_status)
 	return 0;
 }
 
-int child_run(const struct child_spec *spec, int *ret_status)
+int child_start(const struct child_spec *spec, pid_t *ret_pid)
 {
 	char **env = environment(spec);
 	int input;
-	pid_t pid;
 	int rv;
 
 	if (env == NULL) {
 		return -ENOMEM;
 	}
-	input = input_open(spec);
-	rv = input < 0 ? -errno : spawn(spec, input, env, &pid);
+	input = spec->own_input ? -1 : input_open(spec);
+	rv = input < 0 && !spec->own_input ? -errno : spawn(spec, input, env, ret_pid);
 	if (input >= 0) {
 		(void)close(input);
 	}
 	free(env);
-	return rv != 0 ? rv : wait_for(pid, ret_status);
+	return rv;
+}
+
+int child_run(const struct child_spec *spec, int *ret_status)
+{
+	pid_t pid;
+	int rv = child_start(spec, &pid);
+
+	return rv != 0 ? rv : child_wait(pid, ret_status);
 }

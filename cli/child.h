@@ -6,13 +6,16 @@
 #ifndef BLX_CLI_CHILD_H
 #define BLX_CLI_CHILD_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 struct child_spec {
 	const char *const *argv; /* ends with NULL; the first is looked for in PATH */
 	const char *const *vars; /* "NAME=VALUE", ends with NULL; before what we have */
 	const void *input;
 	size_t input_len;
+	bool own_input; /* its standard input is ours, and not the value */
 };
 
 /*
@@ -20,5 +23,9 @@ struct child_spec {
  * signal that ended it. 0, or a negative errno: it could not be run.
  */
 int child_run(const struct child_spec *spec, int *ret_status);
+
+/* The same in two steps. 0, or a negative errno. */
+int child_start(const struct child_spec *spec, pid_t *ret_pid);
+int child_wait(pid_t pid, int *ret_status);
 
 #endif

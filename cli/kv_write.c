@@ -2,6 +2,7 @@
 /* kv put, kv cas, kv rm. */
 #include "ctx.h"
 #include "input.h"
+#include "leases.h"
 #include "out.h"
 
 #include <inttypes.h>
@@ -19,15 +20,49 @@ static int print_revision(const struct ctx *ctx, uint64_t revision)
 	return EXIT_OK;
 }
 
+/* A put that goes with a lease, of --lease. */
+static int put_leased(struct ctx *ctx, const struct input *value, uint64_t lease)
+{
+	const char *path = ctx->args.words[0];
+	blx_write_opts opts = BLX_WRITE_OPTS_INIT;
+	blx_error error = BLX_ERROR_INIT;
+	blx_txn_result *result;
+	blx_txn *txn;
+	int rv;
+
+	opts.timeout_ms = ctx_left_ms(ctx);
+	if (blx_txn_create(&txn) != 0) {
+		return fail_with(ctx, BLX_ENOMEM, "make the transaction");
+	}
+	if (opt_flag(&ctx->args, "if-absent")) {
+		(void)blx_txn_if_absent(txn, path);
+	}
+	(void)blx_txn_put_leased(txn, path, value->bytes, value->len, lease);
+	rv = blx_txn_commit(ctx->client, txn, &opts, &result, &error);
+	blx_txn_destroy(txn);
+	if (rv != 0) {
+		return fail(ctx, &error);
+	}
+	rv = print_revision(ctx, blx_txn_result_revision(result));
+	blx_txn_result_free(result);
+	return rv;
+}
+
 int kv_put(struct ctx *ctx)
 {
 	bool if_absent = opt_flag(&ctx->args, "if-absent");
+	const char *lease = opt_text(&ctx->args, "lease");
 	blx_write_opts opts = BLX_WRITE_OPTS_INIT;
+	uint64_t lease_id = 0;
 	blx_error error = BLX_ERROR_INIT;
 	uint64_t revision = 0;
 	struct input value;
 	int rv;
 
+	if (lease != NULL && !lease_parse_id(lease, &lease_id)) {
+		return fail_usage(ctx, "--lease \"%.40s\": must be of 16 hexadecimal digits",
+			lease);
+	}
 	/* The value first: what a person types takes longer than the timeout. */
 	rv = input_value(
 		ctx, ctx->args.words_count > 1 ? ctx->args.words[1] : NULL, &value);
@@ -36,7 +71,9 @@ int kv_put(struct ctx *ctx)
 	}
 	ctx_restart(ctx);
 	rv = ctx_connect(ctx);
-	if (rv == 0) {
+	if (rv == 0 && lease != NULL) {
+		rv = put_leased(ctx, &value, lease_id);
+	} else if (rv == 0) {
 		opts.timeout_ms = ctx_left_ms(ctx);
 		rv = (if_absent ? blx_put_if_absent : blx_put)(ctx->client,
 			ctx->args.words[0], value.bytes, value.len, &opts, &revision,

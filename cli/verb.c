@@ -25,6 +25,7 @@ static const struct opt opts_get[] = {
 
 static const struct opt opts_put[] = {
 	{"if-absent", 0, NULL, "only if there is no value yet; otherwise exit 5"},
+	{"lease", 0, "ID", "it goes when the lease ends"},
 	{0},
 };
 
@@ -45,6 +46,24 @@ static const struct opt opts_ls[] = {
 	{"limit", 0, "N", "at most so many; the rest is told on standard error"},
 	{"after", 0, "NAME", "begin behind this one"},
 	{"consistent", 0, NULL, "what is true now, confirmed with a majority"},
+	{0},
+};
+
+#define OPT_TTL                                                                          \
+	{                                                                                \
+		"ttl", 0, "TIME", "how long it lasts when it is not kept, 100ms to 24h (10s)" \
+	}
+#define OPT_HOLDER                                                                       \
+	{                                                                                \
+		"holder", 0, "TEXT", "whose it is, for people (the host and the process)" \
+	}
+
+static const struct opt opts_grant[] = {OPT_TTL, OPT_HOLDER, {0}};
+
+static const struct opt opts_held[] = {
+	OPT_TTL,
+	OPT_HOLDER,
+	{"wait", 0, "TIME", "for it to be free (for ever); then exit 6"},
 	{0},
 };
 
@@ -156,6 +175,33 @@ const struct verb verbs[] = {
 		NULL, NULL, config_unset},
 	{"config", "ls", "", 0, 0, VERB_MEMBER, "list the settings, and what they mean",
 		NULL, NULL, config_ls},
+	{"lease", "grant", "", 0, 0, VERB_MEMBER, "make a lease, and print its id",
+		"It lasts for the time of --ttl unless it is kept.\n", opts_grant, lease_grant},
+	{"lease", "keep", "ID", 1, 1, VERB_MEMBER, "keep a lease once", NULL, NULL,
+		lease_keep},
+	{"lease", "revoke", "ID", 1, 1, VERB_MEMBER,
+		"end a lease, and remove what is bound to it", NULL, NULL, lease_revoke},
+	{"lease", "ls", "", 0, 0, VERB_MEMBER, "list the leases", NULL, NULL, lease_ls},
+	{"lock", NULL, "NAME COMMAND [ARGUMENT ...]", 2, VERB_WORDS_ANY, VERB_MEMBER,
+		"run a command while holding a lock",
+		"The command, after -- where it has options of its own, finds BLX_FENCE, the "
+		"fencing\n"
+		"token, and BLX_LOCK_PATH in its environment: \"if-rev $BLX_LOCK_PATH "
+		"$BLX_FENCE\" in a\n"
+		"transaction refuses what comes too late. When the lock is lost the command "
+		"gets\n"
+		"SIGTERM, and 5 s later SIGKILL. The exit code is that of the command. "
+		"--timeout is\n"
+		"for connecting only.\n",
+		opts_held, lock},
+	{"elect", NULL, "NAME [VALUE [COMMAND [ARGUMENT ...]]]", 1, VERB_WORDS_ANY,
+		VERB_MEMBER, "be elected under a name, or tell who is",
+		"With VALUE it waits until elected, then runs the command as \"lock\" does, "
+		"or, with\n"
+		"none, prints the fencing token and stays elected until SIGTERM. Without "
+		"VALUE it prints\n"
+		"that of the elected one; exit 4: there is none.\n",
+		opts_held, elect},
 	{"watch", NULL, "PATTERN [COMMAND [ARGUMENT ...]]", 1, VERB_WORDS_ANY, VERB_MEMBER,
 		"print each change of what matches, once and in order",
 		"In PATTERN a * stands for any part of a component, a component ** for any "

@@ -9,6 +9,7 @@
 
 #include <blixard/client.h>
 #include <blixard/error.h>
+#include <blixard/lease.h>
 #include <blixard/node.h>
 #include <blixard/store.h>
 #include <blixard/txn.h>

@@ -12,6 +12,7 @@
 
 #include "base/assert.h"
 #include "base/codec.h"
+#include "machine/lease_record.h"
 #include "machine/quota.h"
 #include "store/txn.h"
 
@@ -67,7 +68,10 @@ int blx__command_check(const void *data, size_t len, blx_error *error)
 					   : "malformed");
 	}
 	rv = blx__txn_check(command.body, command.body_len, error);
-	return rv != 0 ? rv : blx__quota_check(command.body, command.body_len, error);
+	if (rv == 0) {
+		rv = blx__quota_check(command.body, command.body_len, error);
+	}
+	return rv != 0 ? rv : blx__lease_record_check(command.body, command.body_len, error);
 }
 
 bool blx__command_has_session(const void *data, size_t len)

@@ -129,6 +129,9 @@ void blx__node_answer_local(struct blx__node *node, struct blx__request *request
 	case BLX__OP_STATUS:
 		answer_status(request);
 		break;
+	case BLX__OP_LEASE_KEEP:
+		blx__keeper_answer(&node->keeper, request);
+		break;
 	case BLX__OP_WATCH:
 		blx__watches_add(&node->watches, request);
 		break;

@@ -14,6 +14,7 @@
 #include "node/identity.h"
 #include "node/images.h"
 #include "node/io.h"
+#include "node/keeper.h"
 #include "node/known.h"
 #include "node/list.h"
 #include "node/node.h"
@@ -78,6 +79,7 @@ struct blx__node {
 	struct blx__lists lists;
 	struct blx__images images;
 	struct blx__watches watches;
+	struct blx__keeper keeper;
 	struct blx__timer tick;
 
 	/* Requests, by state. */

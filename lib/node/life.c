@@ -103,6 +103,7 @@ static void node_init(struct blx__node *node, const struct blx__node_opts *opts)
 	blx__lists_init(&node->lists, node);
 	blx__images_init(&node->images, node);
 	blx__watches_init(&node->watches, node);
+	blx__keeper_init(&node->keeper, node);
 	node->incarnation = blx__random_u64(opts->env);
 	node->role = RAFT_UNAVAILABLE;
 }
@@ -465,6 +466,7 @@ static void on_tick(struct blx__timer *timer)
 	blx__reads_tick(&node->reads);
 	blx__lists_tick(&node->lists);
 	blx__images_tick(&node->images);
+	blx__keeper_tick(&node->keeper);
 	blx__node_wake_waiting(node);
 	blx__node_fail_leaderless(node);
 	blx__proposals_pump(&node->proposals);
@@ -608,7 +610,8 @@ static void shut_drain(struct blx__node *node)
 	blx__io_cancel(node->io);
 	/* Also after a failure: raft frees entries that the disk's thread may still be reading. */
 	if (blx__guard_drained(node->guard) && blx__io_idle(node->io) && node->releases == 0 &&
-		blx__images_idle(&node->images) && blx__known_idle(node->known)) {
+		blx__images_idle(&node->images) && blx__keeper_idle(&node->keeper) &&
+		blx__known_idle(node->known)) {
 		shut_next(node);
 		return;
 	}
@@ -685,6 +688,7 @@ void blx__node_free(struct blx__node *node)
 	blx__proposals_finish(&node->proposals);
 	blx__machine_destroy(node->machine);
 	blx__watches_finish(&node->watches);
+	blx__keeper_finish(&node->keeper);
 	if (node->lock != NULL) {
 		node->lock->files->ops->close(node->lock);
 	}

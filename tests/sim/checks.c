@@ -19,6 +19,7 @@ void sim_checks_finish(struct sim_checks *checks)
 	free(checks->done);
 	free(checks->denied);
 	free(checks->leaders);
+	sim_feed_finish(&checks->feed);
 }
 
 /* ---- one sequence ---- */
@@ -40,6 +41,27 @@ static struct sim_applied *applied_at(struct sim_checks *checks, uint64_t index)
 bool sim_checks_is_first(const struct sim_checks *checks, uint64_t index)
 {
 	return index >= checks->applied_size || checks->applied[index].term == 0;
+}
+
+void sim_checks_changed(struct sim_checks *checks, const struct blx__history *history,
+	uint64_t from_revision, uint64_t to_revision)
+{
+	uint64_t revision;
+	size_t count;
+	size_t i;
+
+	for (revision = from_revision; revision <= to_revision; revision++) {
+		const struct blx__change *changes;
+
+		if (revision <= blx__history_floor(history)) {
+			continue; /* it was too large to keep */
+		}
+		sim_feed_add(&checks->feed, history, revision);
+		changes = blx__history_at(history, revision, &count);
+		for (i = 0; checks->on_change != NULL && i < count; i++) {
+			checks->on_change(&changes[i], checks->data);
+		}
+	}
 }
 
 void sim_checks_applied(struct sim_checks *checks, const struct sim_apply *apply)

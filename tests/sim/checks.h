@@ -8,6 +8,7 @@
 #ifndef SIM_CHECKS_H
 #define SIM_CHECKS_H
 
+#include "feed.h"
 #include "world.h"
 
 #include <stdbool.h>
@@ -52,6 +53,10 @@ struct sim_checks {
 	unsigned *leaders; /* owned; by term: member + 1 */
 	size_t leaders_size;
 	uint64_t terms; /* counter: terms that had a leader */
+	struct sim_feed feed;
+	/* Told of each change when a member is the first to apply it. May be NULL. */
+	void (*on_change)(const struct blx__change *change, void *data);
+	void *data;
 };
 
 void sim_checks_init(struct sim_checks *checks, struct sim_world *world);
@@ -68,6 +73,9 @@ struct sim_apply {
 	uint64_t revision;
 };
 void sim_checks_applied(struct sim_checks *checks, const struct sim_apply *apply);
+/* The first member that applied it has changed what its history tells of these. */
+void sim_checks_changed(struct sim_checks *checks, const struct blx__history *history,
+	uint64_t from_revision, uint64_t to_revision);
 bool sim_checks_is_first(const struct sim_checks *checks, uint64_t index);
 
 /* A member became what a snapshot says. */

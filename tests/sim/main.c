@@ -93,6 +93,10 @@ static void total_add(struct wanted *wanted, const struct sim_outcome *outcome)
 	total->snapshots += outcome->snapshots;
 	total->installs += outcome->installs;
 	total->changes += outcome->changes;
+	total->events += outcome->events;
+	total->compacted += outcome->compacted;
+	total->leases_kept += outcome->leases_kept;
+	total->leases_ended += outcome->leases_ended;
 	for (i = 0; i < SIM_FAULTS; i++) {
 		total->faults[i] += outcome->faults[i];
 	}
@@ -175,6 +179,11 @@ static void print_total(const struct wanted *wanted, double took)
 		(unsigned long long)total->names_lost,
 		(unsigned long long)total->snapshots, (unsigned long long)total->installs,
 		(unsigned long long)total->changes);
+	printf("%llu changes told to watchers, who began again %llu times; %llu leases kept, %llu "
+	       "ended\n",
+		(unsigned long long)total->events, (unsigned long long)total->compacted,
+		(unsigned long long)total->leases_kept,
+		(unsigned long long)total->leases_ended);
 	printf("faults:");
 	for (i = 0; i < SIM_FAULTS; i++) {
 		printf(" %s %llu", sim_fault_name(i),
@@ -283,6 +292,7 @@ static const char usage[] =
 	"  --mutate NAME    plant a fault, and succeed when a checker finds it: "
 	"stale-read\n"
 	"                   early-ack lying-disk apply-twice forget-vote skip-entry\n"
+	"                   long-lease old-age (with --leases) skip-event fast-lease\n"
 	"                   long-lease old-age (with --leases)\n"
 	"                   cure:0 to cure:20\n"
 	"  --no-shrink      report failures as they are\n"

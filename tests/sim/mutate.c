@@ -12,6 +12,8 @@
 #include "node/impl.h"
 #include "node/reads.h"
 #include "wal/wal.h"
+#include "watch/leases.h"
+#include "watch/stream.h"
 
 #include <raft.h>
 #include <stdlib.h>
@@ -23,7 +25,8 @@ static struct sim_checks *taps;
 static unsigned taps_trailing;
 
 static const char *const names[] = {"none", "stale-read", "early-ack", "lying-disk",
-	"apply-twice", "forget-vote", "skip-entry", "long-lease", "old-age"};
+	"apply-twice", "forget-vote", "skip-entry", "long-lease", "old-age", "skip-event",
+	"fast-lease"};
 
 bool sim_mutations_parse(const char *text)
 {
@@ -120,6 +123,8 @@ int __wrap_blx__machine_apply(struct blx__machine *machine, uint64_t index, uint
 	const void *data, size_t len, blx__reply_cb cb, void *cb_data)
 {
 	struct tap tap = {.cb = cb, .data = cb_data, .index = index};
+	struct blx__node *node = cb_data;
+	uint64_t before;
 	int rv;
 
 	if (sim_env_current() == NULL) {
@@ -128,13 +133,18 @@ int __wrap_blx__machine_apply(struct blx__machine *machine, uint64_t index, uint
 	}
 	tap.first = sim_checks_is_first(taps, index) &&
 		    blx__entry_read(data, len, &tap.entry) == 0;
-	tap.revision = blx__machine_revision(machine);
+	before = blx__machine_revision(machine);
+	tap.revision = before;
 	if (skips(index)) {
 		blx__machine_skip(machine, index, term);
 		rv = 0;
 	} else {
 		rv = __real_blx__machine_apply(
 			machine, index, term, data, len, on_reply, &tap);
+	}
+	if (rv == 0 && sim_checks_is_first(taps, index)) {
+		sim_checks_changed(taps, node->watches.history, before + 1,
+			blx__machine_revision(machine));
 	}
 	if (rv == 0) {
 		tell_applied(machine, index, term,
@@ -191,6 +201,34 @@ bool __wrap_blx__reads_current_within(struct blx__reads *reads, uint64_t max_age
 {
 	return __real_blx__reads_current_within(
 		reads, max_age_ms * (sim_mutations.which == SIM_MUTATE_OLD_AGE ? 4 : 1));
+}
+
+int __real_blx__watch_fill(const struct blx__history *history,
+	const struct blx__pattern *pattern, uint8_t flags, struct blx__watch_at *at,
+	struct blx__buf *events, uint32_t *ret_count);
+int __wrap_blx__watch_fill(const struct blx__history *history,
+	const struct blx__pattern *pattern, uint8_t flags, struct blx__watch_at *at,
+	struct blx__buf *events, uint32_t *ret_count);
+
+int __wrap_blx__watch_fill(const struct blx__history *history,
+	const struct blx__pattern *pattern, uint8_t flags, struct blx__watch_at *at,
+	struct blx__buf *events, uint32_t *ret_count)
+{
+	if (sim_mutations.which == SIM_MUTATE_SKIP_EVENT && at->revision % 40 == 39 &&
+		at->skip == 0 && at->revision <= blx__history_last(history)) {
+		at->revision++;
+	}
+	return __real_blx__watch_fill(history, pattern, flags, at, events, ret_count);
+}
+
+void __real_blx__leases_pass(struct blx__leases *leases, uint64_t ns);
+void __wrap_blx__leases_pass(struct blx__leases *leases, uint64_t ns);
+
+/* The leader's clock is far faster than it may be. */
+void __wrap_blx__leases_pass(struct blx__leases *leases, uint64_t ns)
+{
+	__real_blx__leases_pass(
+		leases, ns * (sim_mutations.which == SIM_MUTATE_FAST_LEASE ? 2 : 1));
 }
 
 int __real_blx__callers_record(struct blx__callers *callers, uint32_t slot, uint64_t seq,

@@ -21,6 +21,8 @@ enum sim_mutation {
 	SIM_MUTATE_SKIP_ENTRY,  /* a follower leaves one out */
 	SIM_MUTATE_LONG_LEASE,  /* leases outlast what they rest on */
 	SIM_MUTATE_OLD_AGE,     /* replicas pass for newer than they are */
+	SIM_MUTATE_SKIP_EVENT,  /* a watch leaves out a transaction */
+	SIM_MUTATE_FAST_LEASE,  /* the time of leases passes twice as fast */
 	SIM_MUTATE_CURE         /* of the guard's cures some are left out */
 };
 

@@ -93,6 +93,13 @@ static void plan_load(struct sim_plan *plan, struct blx__rng *rng)
 	plan->read_part = (unsigned)sim_between(rng, 100, 800);
 }
 
+/* A part of its own, so that what the others are does not depend on it. */
+static void plan_guests(struct sim_plan *plan, struct blx__rng *rng)
+{
+	plan->watchers = (unsigned)blx__rng_below(rng, 3);
+	plan->tenants = (unsigned)blx__rng_below(rng, 3);
+}
+
 static void plan_faults(struct sim_plan *plan, struct blx__rng *rng)
 {
 	unsigned part = (unsigned)sim_between(rng, 100, 600);
@@ -113,7 +120,7 @@ static void plan_faults(struct sim_plan *plan, struct blx__rng *rng)
 void sim_plan_make(struct sim_plan *plan, uint64_t seed)
 {
 	static void (*const parts[])(struct sim_plan * plan, struct blx__rng * rng) = {
-		plan_cluster, plan_outside, plan_load, plan_faults};
+		plan_cluster, plan_outside, plan_load, plan_faults, plan_guests};
 	unsigned i;
 
 	*plan = (struct sim_plan){.seed = seed};
@@ -133,13 +140,13 @@ void sim_plan_format(const struct sim_plan *plan, char *ret_text, size_t size)
 
 	sim_faults_format(plan->faults, faults, sizeof faults);
 	(void)snprintf(ret_text, size,
-		"%u members, %u clients, %u keys, election %u ms, heartbeat %u ms, "
-		"latency %.1f ms, "
+		"%u members, %u clients, %u watchers, %u tenants, %u keys, election %u ms, "
+		"heartbeat %u ms, latency %.1f ms, "
 		"disk %.1f to %.1f ms, snapshot every %llu entries or %llu bytes, faults "
 		"%s every "
 		"%.1f s for %.1f s",
-		plan->members, plan->clients, plan->keys, plan->election_ms,
-		plan->heartbeat_ms, (double)plan->latency_ns / 1e6,
+		plan->members, plan->clients, plan->watchers, plan->tenants, plan->keys,
+		plan->election_ms, plan->heartbeat_ms, (double)plan->latency_ns / 1e6,
 		(double)plan->disk.low_ns / 1e6, (double)plan->disk.high_ns / 1e6,
 		(unsigned long long)plan->snapshot_entries,
 		(unsigned long long)plan->snapshot_bytes, faults,

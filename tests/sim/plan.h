@@ -49,6 +49,8 @@ struct sim_plan {
 	uint64_t seed;
 	unsigned members;
 	unsigned clients;
+	unsigned watchers;
+	unsigned tenants; /* who hold leases */
 	unsigned keys;
 	unsigned value_max;
 	unsigned faults;

@@ -9,6 +9,8 @@
 #include "mutate.h"
 #include "nemesis.h"
 #include "node/impl.h"
+#include "tenants.h"
+#include "watchers.h"
 #include "workload.h"
 
 #include <stdlib.h>
@@ -23,6 +25,8 @@ struct run {
 	struct sim_workload workload;
 	struct sim_admin admin;
 	struct sim_nemesis nemesis;
+	struct sim_watchers watchers;
+	struct sim_tenants tenants;
 	uint64_t snapshots;
 	uint64_t installs;
 };
@@ -39,6 +43,15 @@ static void on_end(struct sim_member *member, void *data)
 
 	sim_workload_on_end(&run->workload, member);
 	sim_admin_on_end(&run->admin, member);
+	sim_watchers_on_end(&run->watchers, member);
+	sim_tenants_on_end(&run->tenants, member);
+}
+
+static void on_change(const struct blx__change *change, void *data)
+{
+	struct run *run = data;
+
+	sim_tenants_see(&run->tenants, change);
 }
 
 /* What the library says of itself is part of the story. */
@@ -87,10 +100,15 @@ static void run_quiet(struct run *run)
 	char why[256];
 
 	sim_workload_stop(&run->workload);
+	sim_tenants_stop(&run->tenants);
 	while (!run->world.failed) {
 		run_until(run, run->world.now_ns + 100 * SIM_MS, 0);
 		if (!sim_workload_idle(&run->workload)) {
 			(void)snprintf(why, sizeof why, "a client waits for an answer");
+		} else if (!sim_tenants_done(&run->tenants)) {
+			(void)snprintf(why, sizeof why, "a lease has not ended");
+		} else if (!sim_watchers_done(&run->watchers)) {
+			(void)snprintf(why, sizeof why, "a watcher was not told all");
 		} else if (sim_cluster_settled(&run->cluster, why, sizeof why)) {
 			return;
 		}
@@ -139,7 +157,11 @@ static void run_all(struct run *run, const struct sim_plan *plan)
 	if (!sim_cluster_create(&run->cluster, &run->world, plan)) {
 		return;
 	}
+	run->cluster.checks.on_change = on_change;
+	run->cluster.checks.data = run;
 	sim_workload_begin(&run->workload);
+	sim_watchers_begin(&run->watchers);
+	sim_tenants_begin(&run->tenants);
 	sim_nemesis_begin(&run->nemesis);
 	run_until(run, plan->chaos_ns, plan->steps_max);
 	if (!run->world.failed) {
@@ -177,7 +199,11 @@ static void outcome_of(const struct run *run, struct sim_outcome *ret)
 		.messages = run->cluster.net.messages,
 		.snapshots = run->snapshots,
 		.installs = run->installs,
-		.changes = run->admin.done};
+		.changes = run->admin.done,
+		.events = run->watchers.events,
+		.compacted = run->watchers.compacted,
+		.leases_kept = run->tenants.kept,
+		.leases_ended = run->tenants.ended};
 	memcpy(ret->failure, run->world.failure, sizeof ret->failure);
 	memcpy(ret->faults, run->nemesis.count, sizeof ret->faults);
 	for (i = 0; i < SIM_HOSTS_MAX; i++) {
@@ -208,10 +234,14 @@ void sim_run(const struct sim_plan *plan, FILE *story, struct sim_outcome *ret_o
 	run->cluster.world = &run->world;
 	sim_workload_init(&run->workload, &run->cluster);
 	sim_admin_init(&run->admin, &run->cluster);
+	sim_watchers_init(&run->watchers, &run->cluster, &run->cluster.checks.feed);
+	sim_tenants_init(&run->tenants, &run->cluster);
 	sim_nemesis_init(&run->nemesis, &run->cluster, &run->admin);
 	run_all(run, plan);
 	outcome_of(run, ret_outcome);
 	sim_workload_finish(&run->workload);
+	sim_watchers_finish(&run->watchers);
+	sim_tenants_finish(&run->tenants);
 	sim_admin_finish(&run->admin);
 	sim_cluster_finish(&run->cluster);
 	sim_world_finish(&run->world);

@@ -34,6 +34,10 @@ struct sim_outcome {
 	uint64_t snapshots;
 	uint64_t installs;
 	uint64_t changes;
+	uint64_t events; /* that watchers were told */
+	uint64_t compacted;
+	uint64_t leases_kept;
+	uint64_t leases_ended;
 	uint64_t faults[SIM_FAULTS];
 };
 

@@ -6,6 +6,7 @@
 #include "mutate.h"
 #include "node/impl.h"
 #include "node/io_impl.h"
+#include "tenants.h"
 #include "wish.h"
 
 #include <stdarg.h>
@@ -102,18 +103,16 @@ static void call_end(struct sim_stage *stage)
 	stage->call = NULL;
 }
 
-static void ask(
-	struct sim_stage *stage, struct sim_member *member, const struct sim_wish *wish)
+/* body is taken. */
+static void ask(struct sim_stage *stage, struct sim_member *member, uint8_t op,
+	const struct blx__buf *body)
 {
-	struct sim_session session = {
-		.id = stage->session, .seq = ++stage->seq, .acked = stage->seq};
 	struct sim_stage_call *call = sim_alloc(sizeof *call);
 
 	call->stage = stage;
 	call->member = member;
-	session.born_ms = sim_member_time_ms(member);
-	blx__buf_init(&call->body);
-	call->request.op = sim_wish_encode(wish, &session, &call->body);
+	call->body = *body;
+	call->request.op = op;
 	call->request.timeout_ms = ASK_MS;
 	call->request.body = call->body.data;
 	call->request.body_len = call->body.len;
@@ -139,21 +138,67 @@ static bool tell_result(struct sim_stage *stage)
 						   : "");
 }
 
-static bool ask_and_tell(
-	struct sim_stage *stage, struct sim_member *member, const struct sim_wish *wish)
+static bool is_there(struct sim_stage *stage, const struct sim_member *member)
+{
+	return (member != NULL && member->node != NULL) || !answer(stage, "nobody is there");
+}
+
+static bool ask_and_wait(struct sim_stage *stage, struct sim_member *member, uint8_t op,
+	const struct blx__buf *body)
 {
 	bool answered;
 
-	if (member == NULL || member->node == NULL) {
-		(void)answer(stage, "nobody is there");
-		return false;
-	}
-	ask(stage, member, wish);
+	ask(stage, member, op, body);
 	answered = wait_for(stage, is_answered, member) && tell_result(stage);
 	if (answered) {
 		call_end(stage);
 	}
 	return answered || !answer(stage, "no answer");
+}
+
+static bool ask_and_tell(
+	struct sim_stage *stage, struct sim_member *member, const struct sim_wish *wish)
+{
+	struct sim_session session = {
+		.id = stage->session, .seq = ++stage->seq, .acked = stage->seq};
+	struct blx__buf body;
+	uint8_t op;
+
+	if (!is_there(stage, member)) {
+		return false;
+	}
+	session.born_ms = sim_member_time_ms(member);
+	blx__buf_init(&body);
+	op = sim_wish_encode(wish, &session, &body);
+	return ask_and_wait(stage, member, op, &body);
+}
+
+/* grant MEMBER LEASE TTL-MS */
+static bool do_grant(struct sim_stage *stage, char **words)
+{
+	struct sim_member *member = member_of(stage, words[1]);
+	struct blx__buf body;
+
+	if (!is_there(stage, member)) {
+		return false;
+	}
+	blx__buf_init(&body);
+	sim_lease_encode(strtoull(words[2], NULL, 10), strtoull(words[3], NULL, 10), NULL, &body);
+	return ask_and_wait(stage, member, BLX__OP_WRITE, &body);
+}
+
+/* keep MEMBER LEASE */
+static bool do_keep(struct sim_stage *stage, char **words)
+{
+	struct sim_member *member = member_of(stage, words[1]);
+	struct blx__buf body;
+
+	if (!is_there(stage, member)) {
+		return false;
+	}
+	blx__buf_init(&body);
+	blx__put_u64(&body, strtoull(words[2], NULL, 10));
+	return ask_and_wait(stage, member, BLX__OP_LEASE_KEEP, &body);
 }
 
 /* put MEMBER KEY VALUE */
@@ -425,7 +470,8 @@ static const struct {
 	{"get", 3, do_get}, {"local", 3, do_local}, {"fill", 4, do_fill},
 	{"transfer", 3, do_transfer}, {"join", 3, do_join}, {"promote", 3, do_promote},
 	{"remove", 3, do_remove}, {"fetching", 2, do_fetching},
-	{"fetched", 2, do_fetched}, {"settle", 1, do_settle}, {"who", 2, do_who}};
+	{"fetched", 2, do_fetched}, {"grant", 4, do_grant}, {"keep", 3, do_keep},
+	{"settle", 1, do_settle}, {"who", 2, do_who}};
 
 #define WORDS_MAX 5
 

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "machine/lease_record.h"
+
+#include "base/assert.h"
+#include "store/path.h"
+
+#include <jansson.h>
+#include <string.h>
+
+#define DIGITS "0123456789abcdef"
+
+void blx__lease_key(uint64_t id, uint8_t ret_key[BLX__LEASE_KEY_LEN])
+{
+	uint8_t *digit = ret_key + BLX__LEASE_KEY_LEN;
+
+	memcpy(ret_key, BLX__LEASES_DIR, BLX__LEASES_DIR_LEN);
+	ret_key[BLX__LEASES_DIR_LEN] = BLX__KEY_SEPARATOR;
+	while (digit > ret_key + BLX__LEASES_DIR_LEN + 1) {
+		*--digit = (uint8_t)DIGITS[id & 15];
+		id >>= 4;
+	}
+}
+
+static bool is_below(const uint8_t *key, size_t key_len)
+{
+	return key_len > BLX__LEASES_DIR_LEN &&
+	       memcmp(key, BLX__LEASES_DIR, BLX__LEASES_DIR_LEN) == 0 &&
+	       key[BLX__LEASES_DIR_LEN] == BLX__KEY_SEPARATOR;
+}
+
+bool blx__lease_key_is(const uint8_t *key, size_t key_len, uint64_t *ret_id)
+{
+	uint64_t id = 0;
+	size_t i;
+
+	if (key_len != BLX__LEASE_KEY_LEN || !is_below(key, key_len)) {
+		return false;
+	}
+	for (i = BLX__LEASES_DIR_LEN + 1; i < key_len; i++) {
+		const char *digit = key[i] != 0 ? strchr(DIGITS, key[i]) : NULL;
+
+		if (digit == NULL) {
+			return false;
+		}
+		id = id << 4 | (uint64_t)(digit - DIGITS);
+	}
+	*ret_id = id;
+	return true;
+}
+
+bool blx__lease_ttl(const void *value, size_t len, uint64_t *ret_ttl_ms)
+{
+	json_t *root = len <= BLX_LEASE_RECORD_MAX ? json_loadb(value, len, 0, NULL) : NULL;
+	json_t *ttl = json_object_get(root, "ttl_ms");
+	json_int_t ttl_ms = json_is_integer(ttl) ? json_integer_value(ttl) : 0;
+
+	json_decref(root);
+	*ret_ttl_ms = (uint64_t)ttl_ms;
+	return ttl_ms >= BLX_LEASE_TTL_MIN_MS && ttl_ms <= BLX_LEASE_TTL_MAX_MS;
+}
+
+static int check_line(const struct blx__txn_line *line, void *data)
+{
+	char path[BLX__PATH_TEXT_SIZE];
+	uint64_t ttl_ms;
+	uint64_t id;
+
+	if ((line->kind != BLX__TXN_PUT && line->kind != BLX__TXN_PUT_WHILE) ||
+		!is_below(line->key, line->key_len) ||
+		(blx__lease_key_is(line->key, line->key_len, &id) && id != 0 &&
+			blx__lease_ttl(line->value, line->value_len, &ttl_ms))) {
+		return 0;
+	}
+	(void)blx__path_format(line->key, line->key_len, path);
+	return blx__error_set(data, BLX_EINVAL,
+		"%.80s: a lease has a name of 16 hexadecimal digits, not all 0, and is a JSON "
+		"object of at most %d bytes with \"ttl_ms\" from %d to %d",
+		path, BLX_LEASE_RECORD_MAX, BLX_LEASE_TTL_MIN_MS, BLX_LEASE_TTL_MAX_MS);
+}
+
+int blx__lease_record_check(const void *txn, size_t len, blx_error *error)
+{
+	if (memmem(txn, len, BLX__LEASES_DIR, BLX__LEASES_DIR_LEN) == NULL) {
+		return 0; /* as nearly always: no need to look at each line */
+	}
+	return blx__txn_each_op(txn, len, check_line, error);
+}
