@@ -67,6 +67,19 @@ static const struct opt opts_held[] = {
 	{0},
 };
 
+static const struct opt opts_declare[] = {
+	{"by", 0, "FIELD", "group by this field of the values; a.b: b in the object a"},
+	{"sum", 0, "FIELD", "add up this field in each group; once for each"},
+	{0},
+};
+
+static const struct opt opts_view[] = {
+	{"limit", 0, "N", "at most so many"},
+	{"after", 0, "NAME", "begin behind this group, or path"},
+	{"consistent", 0, NULL, "what is true now, confirmed with a majority"},
+	{0},
+};
+
 static const struct opt opts_watch[] = {
 	{"from", 0, "N", "the first revision that is wanted; otherwise what comes from now on"},
 	{"prev", 0, NULL, "with the value that was there before"},
@@ -202,6 +215,14 @@ const struct verb verbs[] = {
 		"VALUE it prints\n"
 		"that of the elected one; exit 4: there is none.\n",
 		opts_held, elect},
+	{"view", "declare", "NAME PATTERN", 2, 2, VERB_MEMBER,
+		"keep an index of the values that match",
+		"By a field of theirs, with counts and sums; it is kept by every member.\n",
+		opts_declare, view_declare},
+	{"view", "get", "NAME [GROUP]", 1, 2, VERB_MEMBER,
+		"the groups of a view, or the values of one", NULL, opts_view, view_get},
+	{"view", "ls", "", 0, 0, VERB_MEMBER, "list the views", NULL, opts_ls, view_ls},
+	{"view", "rm", "NAME", 1, 1, VERB_MEMBER, "keep a view no longer", NULL, NULL, view_rm},
 	{"watch", NULL, "PATTERN [COMMAND [ARGUMENT ...]]", 1, VERB_WORDS_ANY, VERB_MEMBER,
 		"print each change of what matches, once and in order",
 		"In PATTERN a * stands for any part of a component, a component ** for any "

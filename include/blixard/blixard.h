@@ -13,6 +13,7 @@
 #include <blixard/node.h>
 #include <blixard/store.h>
 #include <blixard/txn.h>
+#include <blixard/view.h>
 #include <blixard/watch.h>
 
 #include <stddef.h>

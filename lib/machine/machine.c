@@ -13,6 +13,12 @@
 #include <pthread.h>
 #include <string.h>
 
+/* An observer. */
+struct watcher {
+	struct blx__machine_observer observer;
+	bool done; /* it wants to hear no more of this transaction */
+};
+
 struct blx__machine {
 	pthread_mutex_t lock;
 	struct blx__image_meta meta; /* under lock */
@@ -21,9 +27,9 @@ struct blx__machine {
 	struct blx__keeps keeps;     /* under lock */
 	struct blx__quota quota;     /* as the tree says */
 	bool quota_stale;            /* it may say otherwise now; applying thread */
-	bool unobserved; /* the observer wants no more of this transaction; applying thread */
 	struct blx__buf result;      /* of the command being applied; applying thread */
-	struct blx__machine_observer observer; /* applying thread; changed NULL: none */
+	struct watcher watchers[BLX__OBSERVERS_MAX]; /* applying thread */
+	unsigned watchers_count;
 };
 
 int blx__machine_create(const uint8_t cluster_id[16], struct blx__machine **ret_machine)
@@ -96,14 +102,19 @@ static void take_change(
 	struct blx__machine *machine, const struct blx__machine_change *change)
 {
 	struct blx__item *item = change->new_item != NULL ? change->new_item : change->old_item;
+	unsigned i;
 
 	blx__keeps_changed(&machine->keeps, change->old_item, change->new_item);
 	if (blx__quota_is_setting(item)) {
 		machine->quota_stale = true;
 	}
-	if (machine->observer.changed != NULL && !machine->unobserved) {
-		machine->unobserved = !machine->observer.changed(
-			machine->observer.data, machine->meta.revision + 1, change);
+	for (i = 0; i < machine->watchers_count; i++) {
+		struct watcher *watcher = &machine->watchers[i];
+
+		if (!watcher->done) {
+			watcher->done = !watcher->observer.changed(
+				watcher->observer.data, machine->meta.revision + 1, change);
+		}
 	}
 }
 
@@ -135,9 +146,15 @@ static int keep_remove(
 
 static void revision_up(struct blx__machine *machine)
 {
+	unsigned i;
+
 	machine->meta.revision++;
-	if (machine->observer.changed != NULL) {
-		machine->observer.committed(machine->observer.data, machine->meta.revision);
+	for (i = 0; i < machine->watchers_count; i++) {
+		struct watcher *watcher = &machine->watchers[i];
+
+		watcher->observer.committed(
+			watcher->observer.data, machine->meta.revision, machine->tree);
+		watcher->done = false;
 	}
 	if (machine->quota_stale) {
 		machine->quota = blx__quota_of(machine->tree);
@@ -165,7 +182,6 @@ static int txn_apply(struct blx__machine *machine, const struct blx__command *co
 		return rv;
 	}
 	blx__buf_reset(&machine->result);
-	machine->unobserved = false;
 	rv = blx__txn_apply_to(
 		&target, command->body, command->body_len, &outcome, &machine->result);
 	if (rv == 0) {
@@ -284,10 +300,13 @@ void blx__machine_observe(
 	struct blx__machine *machine, const struct blx__machine_observer *observer)
 {
 	lock(machine);
-	machine->observer =
-		observer != NULL ? *observer : (struct blx__machine_observer){0};
-	if (observer != NULL) {
-		observer->replaced(observer->data, machine->meta.revision);
+	if (observer == NULL) {
+		machine->watchers_count = 0;
+	} else {
+		INVARIANT(machine->watchers_count < BLX__OBSERVERS_MAX);
+		machine->watchers[machine->watchers_count++] =
+			(struct watcher){.observer = *observer};
+		observer->replaced(observer->data, machine->meta.revision, machine->tree);
 	}
 	unlock(machine);
 }
@@ -364,6 +383,7 @@ struct blx__image *blx__machine_pin(struct blx__machine *machine)
 int blx__machine_restore(struct blx__machine *machine, const struct blx__image *image)
 {
 	struct blx__tree *old = NULL;
+	unsigned i;
 	int rv;
 
 	if (memcmp(machine->meta.cluster_id, image->meta.cluster_id,
@@ -380,9 +400,12 @@ int blx__machine_restore(struct blx__machine *machine, const struct blx__image *
 		machine->tree = blx__tree_ref(image->tree);
 		machine->meta = image->meta;
 		machine->quota = blx__quota_of(machine->tree);
-		if (machine->observer.changed != NULL) {
-			machine->observer.replaced(
-				machine->observer.data, machine->meta.revision);
+		for (i = 0; i < machine->watchers_count; i++) {
+			const struct blx__machine_observer *observer =
+				&machine->watchers[i].observer;
+
+			observer->replaced(
+				observer->data, machine->meta.revision, machine->tree);
 		}
 	}
 	unlock(machine);

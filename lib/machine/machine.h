@@ -85,15 +85,18 @@ struct blx__machine_observer {
 	 * of this transaction. */
 	bool (*changed)(
 		void *data, uint64_t revision, const struct blx__machine_change *change);
-	/* That transaction is whole. Revisions come one after the other. */
-	void (*committed)(void *data, uint64_t revision);
+	/* That transaction is whole, and the tree, borrowed, as it has made it. Revisions
+	 * come one after the other. */
+	void (*committed)(void *data, uint64_t revision, const struct blx__tree *tree);
 	/* The state is another one, of this revision: what lies between is not told. */
-	void (*replaced)(void *data, uint64_t revision);
+	void (*replaced)(void *data, uint64_t revision, const struct blx__tree *tree);
 	void *data;
 };
 
-/* One at a time; NULL: none. The struct is copied; replaced() is called at once.
- * Applying thread only. */
+#define BLX__OBSERVERS_MAX 2
+
+/* One more, at most BLX__OBSERVERS_MAX; NULL: none from now on. The struct is copied;
+ * replaced() is called at once. Applying thread only. */
 void blx__machine_observe(
 	struct blx__machine *machine, const struct blx__machine_observer *observer);
 

@@ -111,6 +111,30 @@ static void answer_status(struct blx__request *request)
 	free(text);
 }
 
+static void answer_view(struct blx__request *request)
+{
+	struct blx__node *node = request->node;
+	struct blx__views_spec spec;
+	struct blx__views_head head;
+	struct blx__buf entries;
+	struct blx__buf body;
+	int rv;
+
+	if (blx__views_spec_get(request->body, request->body_len, &spec) != 0) {
+		blx__request_fail(request, BLX_EPROTO, "view: the request is malformed");
+		return;
+	}
+	blx__buf_init(&entries);
+	blx__buf_init(&body);
+	rv = blx__views_read(node->watches.views, &spec, &head, &entries);
+	head.age_ms = blx__node_leader_age_ms(node);
+	blx__views_head_put(&body, &head);
+	blx__buf_append(&body, entries.data, entries.len);
+	answer_body(request, rv, &body);
+	blx__buf_finish(&entries);
+	blx__buf_finish(&body);
+}
+
 void blx__node_answer_local(struct blx__node *node, struct blx__request *request)
 {
 	switch (request->op) {
@@ -128,6 +152,9 @@ void blx__node_answer_local(struct blx__node *node, struct blx__request *request
 		break;
 	case BLX__OP_STATUS:
 		answer_status(request);
+		break;
+	case BLX__OP_VIEW:
+		answer_view(request);
 		break;
 	case BLX__OP_LEASE_KEEP:
 		blx__keeper_answer(&node->keeper, request);

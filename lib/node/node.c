@@ -32,6 +32,11 @@ bool blx__node_current_within(struct blx__node *node, uint64_t max_age_ms)
 	return blx__reads_current_within(&node->reads, max_age_ms);
 }
 
+struct blx__views *blx__node_views(struct blx__node *node)
+{
+	return node->watches.views;
+}
+
 bool blx__node_lease_holds(struct blx__node *node)
 {
 	return blx__read_lease_holds(&node->read_lease);
@@ -342,7 +347,8 @@ static bool op_is_leaders(uint8_t op)
 /* Is it answered from the replica, so that a caller would notice time going back? */
 static bool op_is_read(uint8_t op)
 {
-	return op == BLX__OP_GET || op == BLX__OP_LIST || op == BLX__OP_WATCH;
+	return op == BLX__OP_GET || op == BLX__OP_LIST || op == BLX__OP_WATCH ||
+		op == BLX__OP_VIEW;
 }
 
 static void perform_as_leader(struct blx__node *node, struct blx__request *request)
@@ -390,12 +396,12 @@ static void dispatch_to_leader(struct blx__node *node, struct blx__request *requ
 	}
 }
 
-/* Must the replica be confirmed first? A list begins with a flag that says so. */
+/* Must the replica be confirmed first? A list and a view begin with a flag that says so. */
 static bool wants_confirmed(struct blx__node *node, const struct blx__request *request)
 {
 	struct blx__get get;
 
-	if (request->op == BLX__OP_LIST) {
+	if (request->op == BLX__OP_LIST || request->op == BLX__OP_VIEW) {
 		return request->body_len > 0 && request->body[0] != 0;
 	}
 	if (request->op == BLX__OP_BARRIER) {

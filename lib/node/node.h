@@ -16,6 +16,7 @@
 #include "node/identity.h"
 #include "node/request.h"
 #include "sys/env.h"
+#include "watch/views.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -50,7 +51,8 @@ void blx__node_shut(struct blx__node *node, uint32_t timeout_ms, void (*cb)(void
 /* After shut's cb, or when begin was never called. */
 void blx__node_free(struct blx__node *node);
 
-/* ANY THREAD: the replica, for local reads. */
+/* ANY THREAD: the views of the replica, and the replica, for local reads. */
+struct blx__views *blx__node_views(struct blx__node *node);
 struct blx__machine *blx__node_machine(struct blx__node *node);
 
 /* ANY THREAD: since a leader was last heard; 0 on the leader; UINT64_MAX: never. */

@@ -207,7 +207,12 @@ int blx__watches_begin(struct blx__watches *watches, struct blx__machine *machin
 	int rv = blx__history_create(BLX__HISTORY_BYTES, &watches->history);
 
 	if (rv == 0) {
+		rv = blx__views_create(&watches->views);
+	}
+	if (rv == 0) {
 		observer = blx__history_observer(watches->history);
+		blx__machine_observe(machine, &observer);
+		observer = blx__views_observer(watches->views);
 		blx__machine_observe(machine, &observer);
 	}
 	return rv;
@@ -218,5 +223,6 @@ void blx__watches_finish(struct blx__watches *watches)
 	PRE(watches->count == 0);
 
 	blx__history_destroy(watches->history);
+	blx__views_destroy(watches->views);
 	blx__buf_finish(&watches->events);
 }

@@ -15,6 +15,7 @@
 #include "machine/machine.h"
 #include "node/request.h"
 #include "watch/history.h"
+#include "watch/views.h"
 
 #include <stdint.h>
 
@@ -24,6 +25,7 @@
 struct blx__watches {
 	struct blx__node *node; /* borrowed */
 	struct blx__history *history;
+	struct blx__views *views;
 	struct blx__list waiting; /* requests in BLX__REQUEST_WATCHING */
 	unsigned count;           /* of them */
 	uint64_t seen;            /* the history's last that all of them have looked at */

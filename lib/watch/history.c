@@ -214,10 +214,11 @@ static bool on_changed(
 	return true;
 }
 
-static void on_committed(void *data, uint64_t revision)
+static void on_committed(void *data, uint64_t revision, const struct blx__tree *tree)
 {
 	struct blx__history *history = data;
 
+	(void)tree;
 	PRE(revision == history->last + 1);
 
 	history->last = revision;
@@ -229,10 +230,11 @@ static void on_committed(void *data, uint64_t revision)
 	ring_push(history);
 }
 
-static void on_replaced(void *data, uint64_t revision)
+static void on_replaced(void *data, uint64_t revision, const struct blx__tree *tree)
 {
 	struct blx__history *history = data;
 
+	(void)tree;
 	forget_all(history);
 	open_finish(history);
 	history->last = revision;

@@ -292,7 +292,7 @@ static const char usage[] =
 	"  --mutate NAME    plant a fault, and succeed when a checker finds it: "
 	"stale-read\n"
 	"                   early-ack lying-disk apply-twice forget-vote skip-entry\n"
-	"                   long-lease old-age (with --leases) skip-event fast-lease\n"
+	"                   long-lease old-age (with --leases) skip-event fast-lease stale-view\n"
 	"                   long-lease old-age (with --leases)\n"
 	"                   cure:0 to cure:20\n"
 	"  --no-shrink      report failures as they are\n"

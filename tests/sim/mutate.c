@@ -14,6 +14,7 @@
 #include "wal/wal.h"
 #include "watch/leases.h"
 #include "watch/stream.h"
+#include "watch/views.h"
 
 #include <raft.h>
 #include <stdlib.h>
@@ -26,7 +27,7 @@ static unsigned taps_trailing;
 
 static const char *const names[] = {"none", "stale-read", "early-ack", "lying-disk",
 	"apply-twice", "forget-vote", "skip-entry", "long-lease", "old-age", "skip-event",
-	"fast-lease"};
+	"fast-lease", "stale-view"};
 
 bool sim_mutations_parse(const char *text)
 {
@@ -112,6 +113,23 @@ static void tell_applied(
 					 .revision = stats.revision});
 }
 
+/* Are the views what a look at everything gives? */
+static void check_views(struct blx__node *node)
+{
+	struct blx__image *image;
+
+	if (blx__views_count(node->watches.views) == 0) {
+		return;
+	}
+	image = blx__machine_pin(node->machine);
+	if (image != NULL &&
+		!blx__views_are_right(node->watches.views, blx__image_tree(image))) {
+		sim_fail(taps->world, "%s: a view is not what is there",
+			sim_env_current()->host.name);
+	}
+	blx__image_unref(image);
+}
+
 /* A follower loses its way once in some hundred entries. */
 static bool skips(uint64_t index)
 {
@@ -145,6 +163,9 @@ int __wrap_blx__machine_apply(struct blx__machine *machine, uint64_t index, uint
 	if (rv == 0 && sim_checks_is_first(taps, index)) {
 		sim_checks_changed(taps, node->watches.history, before + 1,
 			blx__machine_revision(machine));
+	}
+	if (rv == 0 && index % 16 == 0) {
+		check_views(node);
 	}
 	if (rv == 0) {
 		tell_applied(machine, index, term,
@@ -219,6 +240,21 @@ int __wrap_blx__watch_fill(const struct blx__history *history,
 		at->revision++;
 	}
 	return __real_blx__watch_fill(history, pattern, flags, at, events, ret_count);
+}
+
+int __real_blx__view_change(struct blx__view *view, struct blx__item *old_item,
+	struct blx__item *new_item);
+int __wrap_blx__view_change(struct blx__view *view, struct blx__item *old_item,
+	struct blx__item *new_item);
+
+int __wrap_blx__view_change(struct blx__view *view, struct blx__item *old_item,
+	struct blx__item *new_item)
+{
+	if (sim_mutations.which == SIM_MUTATE_STALE_VIEW && new_item == NULL &&
+		old_item->mod_revision % 4 == 3) {
+		return 0;
+	}
+	return __real_blx__view_change(view, old_item, new_item);
 }
 
 void __real_blx__leases_pass(struct blx__leases *leases, uint64_t ns);

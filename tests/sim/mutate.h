@@ -23,6 +23,7 @@ enum sim_mutation {
 	SIM_MUTATE_OLD_AGE,     /* replicas pass for newer than they are */
 	SIM_MUTATE_SKIP_EVENT,  /* a watch leaves out a transaction */
 	SIM_MUTATE_FAST_LEASE,  /* the time of leases passes twice as fast */
+	SIM_MUTATE_STALE_VIEW,  /* a view misses that a value was removed */
 	SIM_MUTATE_CURE         /* of the guard's cures some are left out */
 };
 

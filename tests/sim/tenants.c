@@ -46,6 +46,22 @@ static void add(struct blx__txn *txn, uint8_t kind, const uint8_t *key, size_t k
 	(void)blx__txn_add(txn, &line);
 }
 
+/* Now and then a view is declared along with it, changed or dropped. */
+static void view_add(struct blx__txn *txn, uint64_t id)
+{
+	static const char *const views[] = {
+		"{\"pattern\": \"/:leases/*\", \"by\": \"ttl_ms\", \"sum\": [\"ttl_ms\"]}",
+		"{\"pattern\": \"/**\"}", "{\"pattern\": \"/:leases/*\", \"sum\": [\"ttl_ms\"]}"};
+	static const uint8_t keys[][8] = {":views\0a", ":views\0b"};
+	unsigned which = (unsigned)(id >> 8 & 7);
+
+	if (which < 3) {
+		add(txn, BLX__TXN_PUT, keys[id >> 16 & 1], sizeof keys[0], views[which], NULL);
+	} else if (which == 3) {
+		add(txn, BLX__TXN_DELETE, keys[id >> 16 & 1], sizeof keys[0], "", NULL);
+	}
+}
+
 void sim_lease_encode(
 	uint64_t id, uint64_t ttl_ms, const char *bound, struct blx__buf *body)
 {
@@ -70,6 +86,7 @@ void sim_lease_encode(
 		add(&txn, BLX__TXN_PUT_WHILE, (const uint8_t *)bound, strlen(bound), "here",
 			&keep);
 	}
+	view_add(&txn, id);
 	blx__txn_encode(&txn, &bytes);
 	command.body = bytes.data;
 	command.body_len = bytes.len;

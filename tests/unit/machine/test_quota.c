@@ -224,8 +224,9 @@ static bool count_change(
 	return true;
 }
 
-static void on_revision(void *data, uint64_t revision)
+static void on_revision(void *data, uint64_t revision, const struct blx__tree *tree)
 {
+	(void)tree;
 	(void)data;
 	(void)revision;
 }

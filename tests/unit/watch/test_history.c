@@ -211,7 +211,7 @@ Test(history, without_memory_it_forgets_and_says_so)
 			bool more = observer.changed(observer.data, i, &put);
 
 			more = more && observer.changed(observer.data, i, &removed);
-			observer.committed(observer.data, i);
+			observer.committed(observer.data, i, NULL);
 			cr_assert_eq(blx__history_last(history), i);
 			if (blx__history_floor(history) != floor) {
 				floor = blx__history_floor(history);
