@@ -93,7 +93,7 @@ static int get(struct held *held, const char *name, const char *value)
 	return rv == 0 ? EXIT_OK : fail(held->ctx, &error);
 }
 
-/* ---- while a command runs ----------------------------------------------------------- */
+/* ---- while a command runs ------------------------------------------------------- */
 
 static int lost(const struct held *held)
 {
@@ -203,7 +203,7 @@ int lock(struct ctx *ctx)
 	return rv;
 }
 
-/* ---- elections --------------------------------------------------------------------------- */
+/* ---- elections ------------------------------------------------------------------ */
 
 static int print_elected(const struct ctx *ctx, const char *name)
 {

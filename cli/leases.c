@@ -113,7 +113,7 @@ int lease_revoke(struct ctx *ctx)
 	return with_id(ctx, blx_lease_revoke);
 }
 
-/* ---- all of them ------------------------------------------------------------------ */
+/* ---- all of them ---------------------------------------------------------------- */
 
 static json_t *record_of(const blx_list_entry *entry)
 {

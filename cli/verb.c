@@ -80,6 +80,11 @@ static const struct opt opts_view[] = {
 	{0},
 };
 
+static const struct opt opts_sql[] = {
+	{"consistent", 0, NULL, "what is true now, confirmed with a majority"},
+	{0},
+};
+
 static const struct opt opts_watch[] = {
 	{"from", 0, "N", "the first revision that is wanted; otherwise what comes from now on"},
 	{"prev", 0, NULL, "with the value that was there before"},
@@ -223,6 +228,13 @@ const struct verb verbs[] = {
 		"the groups of a view, or the values of one", NULL, opts_view, view_get},
 	{"view", "ls", "", 0, 0, VERB_MEMBER, "list the views", NULL, opts_ls, view_ls},
 	{"view", "rm", "NAME", 1, 1, VERB_MEMBER, "keep a view no longer", NULL, NULL, view_rm},
+	{"sql", NULL, "STATEMENT|- [PARAMETER ...]", 1, VERB_WORDS_ANY, VERB_MEMBER,
+		"read the store with SQL",
+		"One SELECT over kv(path, value, create_revision, mod_revision, version), of one\n"
+		"revision; PARAMETERs are the texts for ?1, ?2 and so on. With -o json each row "
+		"is a\n"
+		"line.\n",
+		opts_sql, sql},
 	{"watch", NULL, "PATTERN [COMMAND [ARGUMENT ...]]", 1, VERB_WORDS_ANY, VERB_MEMBER,
 		"print each change of what matches, once and in order",
 		"In PATTERN a * stands for any part of a component, a component ** for any "

@@ -77,6 +77,7 @@ int view_declare(struct ctx *ctx);
 int view_get(struct ctx *ctx);
 int view_ls(struct ctx *ctx);
 int view_rm(struct ctx *ctx);
+int sql(struct ctx *ctx);
 int watch(struct ctx *ctx);
 int version(struct ctx *ctx);
 int completion_bash(struct ctx *ctx);

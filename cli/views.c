@@ -66,7 +66,7 @@ int view_ls(struct ctx *ctx)
 	return rv;
 }
 
-/* ---- get ---------------------------------------------------------------------------- */
+/* ---- get ------------------------------------------------------------------------ */
 
 static json_t *entry_json(const blx_view_entry *entry, bool group)
 {

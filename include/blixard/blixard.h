@@ -11,6 +11,7 @@
 #include <blixard/error.h>
 #include <blixard/lease.h>
 #include <blixard/node.h>
+#include <blixard/sql.h>
 #include <blixard/store.h>
 #include <blixard/txn.h>
 #include <blixard/view.h>

@@ -46,7 +46,7 @@ void blx_view_opts_init(blx_view_opts *opts)
 	*opts = (blx_view_opts)BLX_VIEW_OPTS_INIT;
 }
 
-/* ---- declaring -------------------------------------------------------------------------- */
+/* ---- declaring ------------------------------------------------------------------ */
 
 static int path_of(const char *name, char ret_path[BLX__PATH_TEXT_SIZE], blx_error *error)
 {
@@ -127,7 +127,7 @@ int blx_view_drop(blx_client *client, const char *name, uint32_t timeout_ms, blx
 	return rv != 0 ? rv : blx_delete(client, path, &opts, NULL, error);
 }
 
-/* ---- what was read ------------------------------------------------------------------------ */
+/* ---- what was read -------------------------------------------------------------- */
 
 static blx_view *view_create(void)
 {
@@ -244,7 +244,7 @@ int blx_view_at(const blx_view *view, size_t i, blx_view_entry *ret_entry)
 	return 0;
 }
 
-/* ---- reading ------------------------------------------------------------------------------- */
+/* ---- reading -------------------------------------------------------------------- */
 
 static int told_failed(int code, const struct ask *ask, blx_error *error)
 {

@@ -44,7 +44,7 @@ int blx__keeps_init(struct blx__keeps *keeps)
 	return blx__tree_create(&keeps->kept);
 }
 
-/* ---- one of them --------------------------------------------------------------------- */
+/* ---- one of them ---------------------------------------------------------------- */
 
 static int count_edge(const uint8_t *key, size_t key_len, bool children, void *data)
 {
@@ -146,7 +146,7 @@ static struct keep *keep_add(struct blx__keeps *keeps, struct blx__item *item)
 	return keep;
 }
 
-/* ---- changes -------------------------------------------------------------------------- */
+/* ---- changes -------------------------------------------------------------------- */
 
 static void due_at(struct blx__keeps *keeps, const uint8_t *key, size_t key_len, bool below)
 {
@@ -230,7 +230,7 @@ void blx__keeps_changed(struct blx__keeps *keeps, struct blx__item *old_item,
 	}
 }
 
-/* ---- looking at what is due ------------------------------------------------------------- */
+/* ---- looking at what is due ----------------------------------------------------- */
 
 static int by_key(const void *a, const void *b)
 {
@@ -303,7 +303,7 @@ int blx__keeps_settle(struct blx__keeps *keeps, struct blx__tree *const *tree,
 	return rv;
 }
 
-/* ---- the whole --------------------------------------------------------------------------- */
+/* ---- the whole ------------------------------------------------------------------ */
 
 void blx__keeps_finish(struct blx__keeps *keeps)
 {

@@ -20,6 +20,7 @@
 #include "node/node.h"
 #include "node/peers.h"
 #include "node/proposals.h"
+#include "node/queries.h"
 #include "node/read_lease.h"
 #include "node/reads.h"
 #include "node/request.h"
@@ -80,6 +81,7 @@ struct blx__node {
 	struct blx__images images;
 	struct blx__watches watches;
 	struct blx__keeper keeper;
+	struct blx__queries queries;
 	struct blx__timer tick;
 
 	/* Requests, by state. */

@@ -32,7 +32,7 @@ bool blx__keeper_idle(const struct blx__keeper *keeper)
 	return keeper->ending == 0;
 }
 
-/* ---- which leases there are ---------------------------------------------------------- */
+/* ---- which leases there are ----------------------------------------------------- */
 
 static int begin(struct blx__keeper *keeper)
 {
@@ -87,7 +87,7 @@ static bool follow(struct blx__keeper *keeper)
 	return rv == 0;
 }
 
-/* ---- ending them -------------------------------------------------------------------------- */
+/* ---- ending them ---------------------------------------------------------------- */
 
 /* A transaction of our own. */
 struct ending {
@@ -193,7 +193,7 @@ void blx__keeper_tick(struct blx__keeper *keeper)
 	}
 }
 
-/* ---- keeping them ------------------------------------------------------------------------- */
+/* ---- keeping them --------------------------------------------------------------- */
 
 static bool id_of(const struct blx__request *request, uint64_t *ret_id)
 {

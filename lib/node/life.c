@@ -104,6 +104,7 @@ static void node_init(struct blx__node *node, const struct blx__node_opts *opts)
 	blx__images_init(&node->images, node);
 	blx__watches_init(&node->watches, node);
 	blx__keeper_init(&node->keeper, node);
+	blx__queries_init(&node->queries, node);
 	node->incarnation = blx__random_u64(opts->env);
 	node->role = RAFT_UNAVAILABLE;
 }
@@ -598,6 +599,7 @@ static void shut_doors(struct blx__node *node)
 	blx__guard_stop(node->guard);
 	blx__lists_finish(&node->lists);
 	blx__images_finish(&node->images);
+	blx__queries_finish(&node->queries);
 	if (node->server == NULL) {
 		shut_next(node);
 		return;
@@ -611,6 +613,7 @@ static void shut_drain(struct blx__node *node)
 	/* Also after a failure: raft frees entries that the disk's thread may still be reading. */
 	if (blx__guard_drained(node->guard) && blx__io_idle(node->io) && node->releases == 0 &&
 		blx__images_idle(&node->images) && blx__keeper_idle(&node->keeper) &&
+		blx__queries_idle(&node->queries) &&
 		blx__known_idle(node->known)) {
 		shut_next(node);
 		return;

@@ -348,7 +348,7 @@ static bool op_is_leaders(uint8_t op)
 static bool op_is_read(uint8_t op)
 {
 	return op == BLX__OP_GET || op == BLX__OP_LIST || op == BLX__OP_WATCH ||
-		op == BLX__OP_VIEW;
+		op == BLX__OP_VIEW || op == BLX__OP_SQL;
 }
 
 static void perform_as_leader(struct blx__node *node, struct blx__request *request)
@@ -396,12 +396,14 @@ static void dispatch_to_leader(struct blx__node *node, struct blx__request *requ
 	}
 }
 
-/* Must the replica be confirmed first? A list and a view begin with a flag that says so. */
+/* Must the replica be confirmed first? What
+ * lists, reads views or runs SQL begins with a flag that says so. */
 static bool wants_confirmed(struct blx__node *node, const struct blx__request *request)
 {
 	struct blx__get get;
 
-	if (request->op == BLX__OP_LIST || request->op == BLX__OP_VIEW) {
+	if (request->op == BLX__OP_LIST || request->op == BLX__OP_VIEW ||
+		request->op == BLX__OP_SQL) {
 		return request->body_len > 0 && request->body[0] != 0;
 	}
 	if (request->op == BLX__OP_BARRIER) {

@@ -41,6 +41,7 @@ enum blx__op {
 	BLX__OP_SNAP_PIECE = 13, /* u64 token, u64 offset; answer u32 crc, bytes */
 	BLX__OP_IMAGE_PIECE = 14, /* between members: u64 index, u64 term, u64 offset */
 	BLX__OP_WATCH = 15,       /* watch/stream.h; answered when there is something to tell */
+	BLX__OP_SQL = 16,         /* snapshot/query.h */
 	BLX__OP_LEASE_KEEP = 17,  /* u64 id; answered when the leader is confirmed */
 	BLX__OP_VIEW = 18         /* watch/views.h */
 };

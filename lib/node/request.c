@@ -72,6 +72,7 @@ static void request_detach(struct blx__request *request)
 	} else if (request->state == BLX__REQUEST_WORKING) {
 		blx__changes_forget(&node->changes, request);
 		blx__images_forget(request);
+		blx__queries_forget(request);
 	} else if (request->state == BLX__REQUEST_WATCHING) {
 		blx__watches_forget(&node->watches, request);
 	}

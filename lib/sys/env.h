@@ -43,7 +43,8 @@ struct blx__post {
 enum blx__queue {
 	BLX__QUEUE_DISK = 0, /* the log writer; nothing slow but its own writes */
 	BLX__QUEUE_WORK = 1, /* snapshots and the like; may take seconds */
-	BLX__QUEUE_COUNT = 2
+	BLX__QUEUE_READ = 2, /* what is read for others; may take seconds */
+	BLX__QUEUE_COUNT = 3
 };
 
 /* run() on another thread, then done() on the loop thread, always. run() touches only

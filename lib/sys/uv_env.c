@@ -261,7 +261,7 @@ static void uv_timer_stop_it(struct blx__env *env, struct blx__timer *timer)
  * ------------------------------------------------------------------------------ */
 
 static const char *const worker_names[BLX__QUEUE_COUNT] = {
-	"blixard-disk", "blixard-work"};
+	"blixard-disk", "blixard-work", "blixard-read"};
 
 static void uv_submit(struct blx__env *env, enum blx__queue queue, struct blx__work *work)
 {

@@ -64,7 +64,7 @@ void blx__leases_finish(struct blx__leases *leases)
 	*leases = (struct blx__leases){0};
 }
 
-/* ---- which there are -------------------------------------------------------------------- */
+/* ---- which there are ------------------------------------------------------------ */
 
 static void run(struct blx__leases *leases, struct lease *lease)
 {
@@ -166,7 +166,7 @@ int blx__leases_follow(struct blx__leases *leases, const struct blx__history *hi
 	return rv;
 }
 
-/* ---- when each is due -------------------------------------------------------------------- */
+/* ---- when each is due ----------------------------------------------------------- */
 
 void blx__leases_pass(struct blx__leases *leases, uint64_t ns)
 {

@@ -70,7 +70,7 @@ void blx__view_destroy(struct blx__view *view)
 	blx__free(view);
 }
 
-/* ---- where a value belongs --------------------------------------------------------------- */
+/* ---- where a value belongs ------------------------------------------------------ */
 
 static const json_t *field_of(const json_t *root, const char *field)
 {
@@ -151,7 +151,7 @@ static bool place_of(const struct blx__view_spec *spec, const struct blx__item *
 	return placed;
 }
 
-/* ---- groups ---------------------------------------------------------------------------------- */
+/* ---- groups --------------------------------------------------------------------- */
 
 static struct group *group_find(
 	const struct blx__view *view, const void *name, size_t name_len)
@@ -327,7 +327,7 @@ int blx__view_fill(struct blx__view *view, const struct blx__tree *tree)
 	return rv;
 }
 
-/* ---- reading ------------------------------------------------------------------------- */
+/* ---- reading -------------------------------------------------------------------- */
 
 struct blx__tree *blx__view_group(const struct blx__view *view, const void *name, size_t len,
 	struct blx__view_totals *ret_totals)

@@ -40,7 +40,7 @@ static struct kept *kept_of(struct blx__list *link)
 	return blx__container_of(link, struct kept, link);
 }
 
-/* ---- noting --------------------------------------------------------------------------- */
+/* ---- noting --------------------------------------------------------------------- */
 
 static bool make_room(struct blx__views *views)
 {
@@ -109,7 +109,7 @@ static void changes_drop(struct blx__views *views)
 	views->lost = false;
 }
 
-/* ---- declarations --------------------------------------------------------------------- */
+/* ---- declarations --------------------------------------------------------------- */
 
 static struct kept *kept_find(
 	const struct blx__views *views, const uint8_t *name, size_t name_len)
@@ -197,7 +197,7 @@ static void declare_all(struct blx__views *views, const struct blx__tree *tree)
 	}
 }
 
-/* ---- taking in ------------------------------------------------------------------------ */
+/* ---- taking in ------------------------------------------------------------------ */
 
 static void take_change(struct blx__views *views, const struct change *change)
 {
@@ -279,7 +279,7 @@ struct blx__machine_observer blx__views_observer(struct blx__views *views)
 		.data = views};
 }
 
-/* ---- the whole ------------------------------------------------------------------------ */
+/* ---- the whole ------------------------------------------------------------------ */
 
 int blx__views_create(struct blx__views **ret_views)
 {
@@ -346,7 +346,7 @@ bool blx__views_are_right(struct blx__views *views, const struct blx__tree *tree
 	return right;
 }
 
-/* ---- reading -------------------------------------------------------------------------- */
+/* ---- reading -------------------------------------------------------------------- */
 
 /* What is read, pinned. */
 struct pinned {
@@ -451,7 +451,7 @@ int blx__views_read(struct blx__views *views, const struct blx__views_spec *spec
 	return rv != 0 ? rv : blx__buf_ok(buf) ? 0 : BLX_ENOMEM;
 }
 
-/* ---- as bytes ------------------------------------------------------------------------- */
+/* ---- as bytes ------------------------------------------------------------------- */
 
 void blx__views_spec_put(struct blx__buf *buf, const struct blx__views_spec *spec)
 {

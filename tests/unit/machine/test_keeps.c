@@ -279,7 +279,7 @@ Test(keeps, too_many_conditions_are_refused)
 	blx__txn_finish(&guards);
 }
 
-/* ---- against what the items say -------------------------------------------------------- */
+/* ---- against what the items say ------------------------------------------------- */
 
 static const char *const keys[] = {"a", "b", "c", "d", "e", "f", "g", "h"};
 
@@ -386,7 +386,7 @@ Test(keeps, what_is_there_holds_after_every_transaction_and_on_every_member, .in
 	entries_finish(&other);
 }
 
-/* ---- many of one lease ------------------------------------------------------------------ */
+/* ---- many of one lease ---------------------------------------------------------- */
 
 Test(keeps, a_lease_of_many_keys_ends_in_one_transaction, .init = begin, .fini = end)
 {

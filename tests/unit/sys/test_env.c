@@ -420,6 +420,7 @@ Test(works, are_run_by_threads_that_can_be_told_in_a_list, .init = begin, .fini 
 	}
 	cr_assert_str_eq(named[BLX__QUEUE_DISK].name, "blixard-disk");
 	cr_assert_str_eq(named[BLX__QUEUE_WORK].name, "blixard-work");
+	cr_assert_str_eq(named[BLX__QUEUE_READ].name, "blixard-read");
 }
 
 static atomic_bool let_go;

@@ -185,7 +185,7 @@ Test(leases, only_names_of_leases_count, .init = begin, .fini = end)
 	cr_assert_not(blx__lease_key_is((const uint8_t *)":leases", 7, &id));
 }
 
-/* ---- against a model -------------------------------------------------------------------- */
+/* ---- against a model ------------------------------------------------------------ */
 
 #define IDS 12
 

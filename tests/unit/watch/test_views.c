@@ -227,7 +227,7 @@ Test(views, what_is_no_declaration_is_refused_before_it_is_logged)
 		BLX_EINVAL);
 }
 
-/* ---- against a look at everything ----------------------------------------------------------- */
+/* ---- against a look at everything ----------------------------------------------- */
 
 static const char *const paths[] = {"/s/a", "/s/b", "/s/c/d", "/s/c/e", "/t/a", "/s"};
 static const char *const values[] = {"{\"k\": \"x\", \"n\": 1}", "{\"k\": \"y\", \"n\": 20}",
