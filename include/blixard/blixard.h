@@ -7,6 +7,7 @@
 #ifndef BLIXARD_BLIXARD_H
 #define BLIXARD_BLIXARD_H
 
+#include <blixard/cache.h>
 #include <blixard/client.h>
 #include <blixard/error.h>
 #include <blixard/lease.h>

@@ -21,6 +21,9 @@
 
 #define SHOWN_MAX 100
 
+/* To find out who has it costs this, when it is too late anyway. */
+#define TELL_MS 200
+
 struct blx_lock {
 	blx_lease *lease; /* owned */
 	uint64_t fence;
@@ -112,19 +115,22 @@ static int shown(const blx_value *value)
 	return blx_value_len(value) < SHOWN_MAX ? (int)blx_value_len(value) : SHOWN_MAX;
 }
 
-static int told_late(const struct attempt *attempt, blx_error *error)
+static int told_late(const struct attempt *attempt, int outcome, blx_error *error)
 {
+	blx_read_opts opts = BLX_READ_OPTS_INIT;
 	blx_value *value = NULL;
-	int rv = blx_get(attempt->client, attempt->path, NULL, &value, NULL, NULL);
+	int rv;
 
+	opts.timeout_ms = TELL_MS;
+	rv = blx_get(attempt->client, attempt->path, &opts, &value, NULL, NULL);
 	if (rv == 0) {
-		(void)blx__error_set_write(error, BLX_ETIMEOUT, BLX_NOT_APPLIED,
+		(void)blx__error_set_write(error, BLX_ETIMEOUT, outcome,
 			"%s %s: it is held by \"%.*s\", since revision %llu", attempt->what,
 			attempt->name, shown(value), (const char *)blx_value_data(value),
 			(unsigned long long)blx_value_create_revision(value));
 		blx_value_unref(value);
 	} else {
-		(void)blx__error_set_write(error, BLX_ETIMEOUT, BLX_NOT_APPLIED,
+		(void)blx__error_set_write(error, BLX_ETIMEOUT, outcome,
 			"%s %s: timed out", attempt->what, attempt->name);
 	}
 	return BLX_ETIMEOUT;
@@ -141,12 +147,15 @@ static int get_it(const struct attempt *attempt, uint64_t *ret_fence, blx_error 
 				"%s %s: the lease of the one who waits has ended", attempt->what,
 				attempt->name);
 		}
+		if (rv == BLX_ETIMEOUT) {
+			return told_late(attempt, why.outcome, error);
+		}
 		if (rv != BLX_ECONFLICT) {
 			blx__error_copy(error, &why);
 			return rv;
 		}
 		if (is_late(attempt)) {
-			return told_late(attempt, error);
+			return told_late(attempt, BLX_NOT_APPLIED, error);
 		}
 		rv = wait_gone(attempt, why.revision, error);
 		if (rv != 0) {

@@ -76,6 +76,7 @@ static int rows_check(blx_sql *sql)
 	for (i = 0; rv == 0 && i < sql->head.rows; i++) {
 		rv = row_read(sql, &reader);
 	}
+	memset(sql->row, 0, sql->head.columns * sizeof *sql->row); /* it is at none yet */
 	return rv == 0 && !blx__reader_done(&reader) ? BLX_EPROTO : rv;
 }
 

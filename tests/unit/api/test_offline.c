@@ -29,7 +29,7 @@ static void end(void)
 	dirs_finish(&dirs);
 }
 
-/* ---- founding and joining --------------------------------------------------------- */
+/* ---- founding and joining ------------------------------------------------------- */
 
 static blx_init_opts init_opts(const char *name)
 {
@@ -103,7 +103,7 @@ Test(offline, joining_checks_its_arguments_before_it_asks_anybody, .init = begin
 	cr_assert_eq(blx_cluster_join(&opts, &error), BLX_EINVAL);
 }
 
-/* ---- snapshot files ---------------------------------------------------------------- */
+/* ---- snapshot files ------------------------------------------------------------- */
 
 static void snapshot_write(const char *path)
 {
@@ -164,7 +164,7 @@ Test(offline, a_snapshot_file_is_verified_and_tells_what_it_is, .init = begin, .
 	cr_assert_eq(blx_snapshot_inspect(path, NULL, &error), BLX_EINVAL);
 }
 
-/* ---- recovery ----------------------------------------------------------------------- */
+/* ---- recovery ------------------------------------------------------------------- */
 
 struct recovered {
 	char from[400];

@@ -148,7 +148,7 @@ static const char *next_text(void)
 	return text;
 }
 
-/* ---- the same here and there ----------------------------------------------------- */
+/* ---- the same here and there ---------------------------------------------------- */
 
 static void changes_in_order(void)
 {
