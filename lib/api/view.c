@@ -17,6 +17,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Of a name: room for as many is made at once. */
+#define NAME_GUESS 32
+
 struct blx_view {
 	struct blx__views_head head;
 	struct blx__buf names; /* each with its NUL */
@@ -175,6 +178,7 @@ static int view_index(blx_view *view, size_t from, bool of_group)
 	if (view->at == NULL) {
 		return BLX_ENOMEM;
 	}
+	(void)blx__buf_reserve(&view->names, view->head.count * NAME_GUESS);
 	for (i = 0; i < view->head.count; i++) {
 		struct entry *at = &view->at[i];
 
@@ -341,22 +345,16 @@ static int read_there(blx_client *client, const struct ask *ask, blx_view *view,
 	return rv;
 }
 
-/* The view's name as it is in a key, which begins with its directory. */
+/* The view's name as it is in a key. */
 static int ask_name(struct ask *ask, const char *name, blx_error *error)
 {
-	char path[BLX__PATH_TEXT_SIZE];
-	size_t len;
-	bool dir;
-	int rv = path_of(name, path, error);
-
-	if (rv == 0) {
-		rv = blx__path_parse(path, strlen(path), ask->name, &len, &dir, error);
+	ask->spec.name = ask->name;
+	if (name == NULL || name[0] == '\0' || strchr(name, '/') != NULL) {
+		return blx__error_set(error, BLX_EINVAL,
+			"view \"%.80s\": its name must be there, without \"/\"",
+			name != NULL ? name : "");
 	}
-	if (rv == 0 &&
-		!blx__view_key_is(ask->name, len, &ask->spec.name, &ask->spec.name_len)) {
-		rv = blx__error_set(error, BLX_EINVAL, "view %.80s: not the name of a view", name);
-	}
-	return rv;
+	return blx__path_parse_name(name, strlen(name), ask->name, &ask->spec.name_len, error);
 }
 
 static int ask_after(struct ask *ask, const char *after, blx_error *error)

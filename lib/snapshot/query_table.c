@@ -83,6 +83,11 @@ static size_t common_len(const char *a, size_t a_len, const char *b, size_t b_le
 	return i;
 }
 
+static bool is_text(sqlite3_value *value)
+{
+	return sqlite3_value_type(value) == SQLITE_TEXT;
+}
+
 /* ---- which scan ----------------------------------------------------------------- */
 
 static int bit_of(unsigned char op)
@@ -181,11 +186,6 @@ static void settle(struct scanner *scanner)
 			memcmp(blx__item_key(item), scanner->prefix, scanner->prefix_len) != 0)) {
 		scanner->item = NULL;
 	}
-}
-
-static bool is_text(sqlite3_value *value)
-{
-	return sqlite3_value_type(value) == SQLITE_TEXT;
 }
 
 /* The longer one of two limits holds: both do. */

@@ -8,6 +8,9 @@
 #include <pthread.h>
 #include <string.h>
 
+/* Of an entry, beside its item's bytes. */
+#define ENTRY_OVERHEAD 16
+
 /* A declared view. */
 struct kept {
 	struct blx__list link;
@@ -411,6 +414,18 @@ static void entry_put(struct blx__buf *buf, const struct blx__views_spec *spec,
 	}
 }
 
+/* About what the entries take, so that most of them fit at once. */
+static size_t room_of(const struct pinned *pinned, const struct blx__views_spec *spec)
+{
+	uint64_t count = blx__tree_count(pinned->tree);
+	uint64_t room = blx__tree_bytes(pinned->tree) + count * ENTRY_OVERHEAD;
+
+	if (spec->limit != 0 && spec->limit < count) {
+		room = room / count * spec->limit;
+	}
+	return room < BLX_VIEW_BYTES_MAX ? (size_t)room : BLX_VIEW_BYTES_MAX;
+}
+
 static void fill(struct pinned *pinned, const struct blx__views_spec *spec, struct blx__buf *buf)
 {
 	struct blx__views_head *head = &pinned->head;
@@ -423,6 +438,7 @@ static void fill(struct pinned *pinned, const struct blx__views_spec *spec, stru
 		memcmp(blx__item_key(item), spec->after, spec->after_len) == 0) {
 		item = blx__cursor_next(&cursor);
 	}
+	(void)blx__buf_reserve(buf, room_of(pinned, spec));
 	for (; item != NULL; item = blx__cursor_next(&cursor)) {
 		if ((spec->limit != 0 && head->count == spec->limit) ||
 			buf->len - begin + blx__item_bytes(item) > BLX_VIEW_BYTES_MAX) {
