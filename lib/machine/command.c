@@ -61,6 +61,7 @@ int blx__command_decode(const void *data, size_t len, struct blx__command *ret_c
 int blx__command_check(const void *data, size_t len, blx_error *error)
 {
 	struct blx__command command;
+	bool system;
 	int rv = blx__command_decode(data, len, &command);
 
 	if (rv != 0) {
@@ -68,10 +69,11 @@ int blx__command_check(const void *data, size_t len, blx_error *error)
 			rv == BLX_EVERSION ? "of a kind this version does not know"
 					   : "malformed");
 	}
-	rv = blx__txn_check(command.body, command.body_len, error);
-	if (rv == 0) {
-		rv = blx__quota_check(command.body, command.body_len, error);
+	rv = blx__txn_check_ops(command.body, command.body_len, &system, error);
+	if (rv != 0 || !system) {
+		return rv; /* as nearly always: no need to look at each line again */
 	}
+	rv = blx__quota_check(command.body, command.body_len, error);
 	if (rv == 0) {
 		rv = blx__lease_record_check(command.body, command.body_len, error);
 	}

@@ -97,8 +97,5 @@ static int check_line(const struct blx__txn_line *line, void *data)
 
 int blx__view_record_check(const void *txn, size_t len, blx_error *error)
 {
-	if (memmem(txn, len, BLX__VIEWS_DIR, BLX__VIEWS_DIR_LEN) == NULL) {
-		return 0; /* as nearly always: no need to look at each line */
-	}
 	return blx__txn_each_op(txn, len, check_line, error);
 }

@@ -177,6 +177,7 @@ int blx__txn_section_get(struct blx__reader *reader, struct blx__txn_section *re
 	}
 	ret_section->count = (uint32_t)count;
 	ret_section->at = reader->at;
+	ret_section->system = false;
 	for (i = 0; i < count; i++) {
 		struct blx__txn_line line;
 		int rv = blx__txn_line_get(reader, &line);
@@ -194,6 +195,8 @@ int blx__txn_section_get(struct blx__reader *reader, struct blx__txn_section *re
 			return blx__error_set(
 				error, BLX_EINVAL, "a transaction: not a valid key");
 		}
+		ret_section->system =
+			ret_section->system || blx__key_is_system(line.key, line.key_len);
 		rv = guards ? blx__txn_guard_check(&line, &cost, error)
 			    : op_check(&line, error);
 		if (rv != 0) {
@@ -253,6 +256,15 @@ int blx__txn_check(const void *data, size_t len, blx_error *error)
 	struct blx__txn_reader reader;
 
 	return blx__txn_read(data, len, &reader, error);
+}
+
+int blx__txn_check_ops(const void *data, size_t len, bool *ret_system, blx_error *error)
+{
+	struct blx__txn_reader reader;
+	int rv = blx__txn_read(data, len, &reader, error);
+
+	*ret_system = rv == 0 && (reader.ops.system || reader.else_ops.system);
+	return rv;
 }
 
 static int each_of(const struct blx__txn_reader *txn, const struct blx__txn_section *section,

@@ -80,6 +80,9 @@ void blx__txn_encode(const struct blx__txn *txn, struct blx__buf *buf);
  * the reason. BLX_EVERSION: a kind of a later version. */
 int blx__txn_check(const void *data, size_t len, blx_error *error);
 
+/* And has it operations on keys of the system's own? */
+int blx__txn_check_ops(const void *data, size_t len, bool *ret_system, blx_error *error);
+
 /* Calls cb with each operation of one that blx__txn_check() has found right, of the else-branch,
  * too, until it gives something else than 0, which is returned. */
 int blx__txn_each_op(const void *data, size_t len,

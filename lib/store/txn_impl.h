@@ -12,7 +12,8 @@
 /* A run of lines that were looked at: reading them again does not fail. */
 struct blx__txn_section {
 	uint32_t count;
-	size_t at; /* where in the bytes */
+	size_t at;   /* where in the bytes */
+	bool system; /* some key in it is of the system's own, "/:..." */
 };
 
 struct blx__txn_reader {
