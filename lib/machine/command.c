@@ -15,6 +15,7 @@
 #include "machine/lease_record.h"
 #include "machine/quota.h"
 #include "machine/view_record.h"
+#include "record/check.h"
 #include "store/txn.h"
 
 #define HEADER_SIZE  37
@@ -77,7 +78,10 @@ int blx__command_check(const void *data, size_t len, blx_error *error)
 	if (rv == 0) {
 		rv = blx__lease_record_check(command.body, command.body_len, error);
 	}
-	return rv != 0 ? rv : blx__view_record_check(command.body, command.body_len, error);
+	if (rv == 0) {
+		rv = blx__view_record_check(command.body, command.body_len, error);
+	}
+	return rv != 0 ? rv : blx__record_check(command.body, command.body_len, error);
 }
 
 bool blx__command_has_session(const void *data, size_t len)

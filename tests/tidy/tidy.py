@@ -10,7 +10,7 @@ import re
 import subprocess
 import sys
 
-PURE = {"store", "machine", "watch"}
+PURE = {"store", "record", "machine", "watch", "plan"}
 ONLY_IN = {"raft.h": "node", "raft/uv.h": None, "sqlite3.h": "snapshot", "uv.h": "sys",
            "systemd/sd-bus.h": "sys"}
 PURE_LIBC = {"ctype.h", "errno.h", "inttypes.h", "limits.h", "pthread.h", "stdarg.h",

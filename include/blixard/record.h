@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The records of the system's own namespace: what is known of nodes, services,
+ * placements, reservations, machines and migrations. In the store each is one JSON
+ * object at /:<directory>/<name>, written compactly, with the fields of its struct
+ * under the same names; what is left out has its default. Fields that this version
+ * does not know are kept, so that an older program that changes a record loses
+ * nothing. Put by hand they are checked like any other: what is known must be right.
+ *
+ * The structs are plain memory but for "extra". Times are ns since 1970, as text
+ * RFC 3339 in UTC with milliseconds; cpu is in thousandths of a processor, memory in
+ * MiB.
+ */
+#ifndef BLIXARD_RECORD_H
+#define BLIXARD_RECORD_H
+
+#include <blixard/client.h>
+#include <blixard/error.h>
+#include <blixard/store.h>
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define BLX_NAME_MAX        64 /* of a text, with its NUL */
+#define BLX_LABELS_MAX      32
+#define BLX_CAPABILITIES_MAX 32
+#define BLX_TAINTS_MAX      16
+#define BLX_CONSTRAINTS_MAX 32
+#define BLX_VALUES_MAX      8
+#define BLX_NETWORKS_MAX    8
+
+typedef struct blx_label {
+	char key[BLX_NAME_MAX];
+	char value[BLX_NAME_MAX];
+} blx_label;
+
+/* ---- constraints ----------------------------------------------------------------- */
+
+/* As text: "node", "not-node", "capability", "label-in", "label-not-in", "apart-from",
+ * "together-with", "max-per-node", "spread", "tolerate". */
+enum blx_constraint_kind {
+	BLX_ON_NODE = 1,       /* values: one of these nodes */
+	BLX_NOT_ON_NODE = 2,   /* values: none of these */
+	BLX_NEEDS = 3,         /* values: all of these capabilities */
+	BLX_LABEL_IN = 4,      /* key, values: the label is one of these */
+	BLX_LABEL_NOT_IN = 5,  /* key, values: it is absent, or none of these */
+	BLX_APART_FROM = 6,    /* values: services or machines that must not be on the node */
+	BLX_TOGETHER_WITH = 7, /* values: all of them must be on the node */
+	BLX_MAX_PER_NODE = 8,  /* key: a group (the label "group" of others), limit: how many */
+	BLX_SPREAD = 9,        /* key: a label ("zone"), limit: by how many the fullest of its
+				* values may exceed the emptiest, counting those of the group */
+	BLX_TOLERATE = 10      /* values: taints that do not matter */
+};
+
+typedef struct blx_constraint {
+	int kind;
+	char key[BLX_NAME_MAX];
+	size_t values_count;
+	char values[BLX_VALUES_MAX][BLX_NAME_MAX];
+	int64_t limit;
+} blx_constraint;
+
+/* ---- the records ------------------------------------------------------------------- */
+
+enum blx_record_kind {
+	BLX_RECORD_SERVICE = 0,     /* /:services */
+	BLX_RECORD_NODE = 1,        /* /:nodes */
+	BLX_RECORD_PLACEMENT = 2,   /* /:placement */
+	BLX_RECORD_RESERVATION = 3, /* /:reservations */
+	BLX_RECORD_VM = 4,          /* /:vms */
+	BLX_RECORD_MIGRATION = 5    /* /:migrations */
+};
+#define BLX_RECORD_KINDS 6
+
+enum blx_service_state {
+	BLX_SERVICE_UNKNOWN = 0, /* "Unknown", and so on: the texts are those names */
+	BLX_SERVICE_RUNNING = 1,
+	BLX_SERVICE_STOPPED = 2,
+	BLX_SERVICE_FAILED = 3,
+	BLX_SERVICE_MIGRATING = 4,
+	BLX_SERVICE_STARTING = 5,
+	BLX_SERVICE_STOPPING = 6
+};
+
+typedef struct blx_service {
+	int state;               /* enum blx_service_state */
+	char node[BLX_NAME_MAX]; /* that manages it; empty: none */
+	int64_t timestamp;       /* of the last change of state or node */
+	int wanted;              /* Running or Stopped */
+	char unit[256];          /* of systemd */
+	int shared;              /* 1: may run on several nodes at once */
+	int64_t cpu;
+	int64_t memory;
+	int64_t priority;
+	char group[BLX_NAME_MAX]; /* for spreading */
+	int64_t epoch;
+	size_t constraints_count;
+	blx_constraint constraints[BLX_CONSTRAINTS_MAX];
+	char *extra; /* owned: unknown fields, JSON; NULL: none */
+} blx_service;
+
+enum blx_node_status {
+	BLX_NODE_ACTIVE = 0,   /* "Active" */
+	BLX_NODE_DRAINING = 1, /* "Draining": nothing is placed there any more */
+	BLX_NODE_FAILED = 2    /* "Failed" */
+};
+
+enum blx_health_status {
+	BLX_HEALTH_HEALTHY = 0, /* "Healthy" */
+	BLX_HEALTH_DEGRADED = 1,
+	BLX_HEALTH_FAILED = 2
+};
+
+typedef struct blx_node_info {
+	int status; /* enum blx_node_status */
+	size_t capabilities_count;
+	char capabilities[BLX_CAPABILITIES_MAX][BLX_NAME_MAX];
+	int64_t last_heartbeat; /* seconds since 1970, as it was when this was written */
+	int health;             /* enum blx_health_status */
+	int draining;           /* 1: by an operator, whatever its health */
+	int64_t timestamp;      /* of the last change of status or health */
+	int64_t cpu;            /* capacity that may be given away */
+	int64_t memory;
+	char zone[BLX_NAME_MAX];
+	char address[BLX_NAME_MAX];
+	size_t labels_count;
+	blx_label labels[BLX_LABELS_MAX];
+	size_t taints_count;
+	char taints[BLX_TAINTS_MAX][BLX_NAME_MAX];
+	char *extra;
+} blx_node_info;
+
+typedef struct blx_placement {
+	char node[BLX_NAME_MAX];
+	int64_t timestamp;
+	int64_t epoch;
+	char migration[BLX_NAME_MAX]; /* id of the one under way; empty: none */
+	char *extra;
+} blx_placement;
+
+enum blx_reservation_state {
+	BLX_RESERVATION_PENDING = 0, /* "Pending": goes with its lease */
+	BLX_RESERVATION_BOUND = 1    /* "Bound": what it is for runs */
+};
+
+typedef struct blx_reservation {
+	char node[BLX_NAME_MAX];
+	int64_t cpu;
+	int64_t memory;
+	int state;
+	char holder[BLX_NAME_MAX]; /* lease id while Pending */
+	char group[BLX_NAME_MAX];
+	int64_t timestamp;
+	char *extra;
+} blx_reservation;
+
+enum blx_vm_state {
+	BLX_VM_STOPPED = 0,
+	BLX_VM_STARTING = 1,
+	BLX_VM_RUNNING = 2,
+	BLX_VM_STOPPING = 3,
+	BLX_VM_CREATING = 4,
+	BLX_VM_FAILED = 5
+};
+
+typedef struct blx_network {
+	char address[BLX_NAME_MAX]; /* with its prefix length */
+	int64_t vlan;
+	char mac[BLX_NAME_MAX];
+	char tap[BLX_NAME_MAX];
+} blx_network;
+
+typedef struct blx_vm {
+	int state;
+	char host_node[BLX_NAME_MAX];
+	char config_hash[128];
+	int64_t cpu;
+	int64_t memory;
+	int64_t timestamp;
+	char group[BLX_NAME_MAX];
+	size_t networks_count;
+	blx_network networks[BLX_NETWORKS_MAX];
+	size_t constraints_count;
+	blx_constraint constraints[BLX_CONSTRAINTS_MAX];
+	char *extra;
+} blx_vm;
+
+enum blx_migration_state {
+	BLX_MIGRATION_PREPARING = 0,
+	BLX_MIGRATION_STOPPING = 1,
+	BLX_MIGRATION_STARTING = 2,
+	BLX_MIGRATION_FINALIZING = 3,
+	BLX_MIGRATION_ROLLING_BACK = 4 /* "RollingBack" */
+};
+
+typedef struct blx_migration {
+	char service[BLX_NAME_MAX];
+	char from[BLX_NAME_MAX];
+	char to[BLX_NAME_MAX];
+	int state;
+	int64_t started_at;
+	char *extra;
+} blx_migration;
+
+/* ---- reading and writing them --------------------------------------------------------- */
+
+/* record points to the struct of that kind, everywhere below. Zeroes it. */
+BLX_API void blx_record_init(int kind, void *record);
+/* Frees what it holds, and zeroes it. */
+BLX_API void blx_record_clear(int kind, void *record);
+
+/* The kind that has its values there, and -1: none; *ret_name, borrowed from the path,
+ * may be NULL. */
+BLX_API int blx_record_kind_of(const char *path, const char **ret_name);
+
+/* BLX_EINVAL: the message says which field, and what it must be. record is initialised
+ * before; on failure it is as if cleared. */
+BLX_API int blx_record_decode(
+	int kind, const void *text, size_t len, void *record, blx_error *error);
+/* *ret_text is freed with blx_text_free(). BLX_EINVAL: a field is not what it may be. */
+BLX_API int blx_record_encode(
+	int kind, const void *record, char **ret_text, blx_error *error);
+
+/* The value of a field of an enum as text, and back; NULL, -1: there is none. field is its
+ * name. */
+BLX_API const char *blx_record_text(int kind, const char *field, int value);
+BLX_API int blx_record_value(int kind, const char *field, const char *text);
+
+/* As blx_get() and blx_get_consistent() (opts->flags BLX_READ_CONSISTENT has no meaning;
+ * consistent: 1). ret_revision may be NULL. */
+BLX_API int blx_record_get(blx_client *client, int kind, const char *name, int consistent,
+	uint32_t timeout_ms, void *record, uint64_t *ret_revision, blx_error *error);
+BLX_API int blx_record_put(blx_client *client, int kind, const char *name,
+	const void *record, uint32_t timeout_ms, uint64_t *ret_revision, blx_error *error);
+
+/*
+ * Compare and set: record is written if what is there agrees with expect in the
+ * fields that are named, "state,node"; the others do not matter. BLX_ECONFLICT.
+ */
+BLX_API int blx_record_cas(blx_client *client, int kind, const char *name,
+	const void *expect, const char *fields, const void *record, uint32_t timeout_ms,
+	uint64_t *ret_revision, blx_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
