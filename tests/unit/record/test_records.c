@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 static blx_error error;
 
@@ -134,8 +135,8 @@ Test(records, what_is_known_must_be_right)
 			"\"state\":\"Stopped\"}", "JSON object"},
 		{BLX_RECORD_SERVICE, "{\"node\":null}", "\"node\" must be a text"},
 		{BLX_RECORD_SERVICE,
-
-						"{\"node\":\"0123456789012345678901234567890123456789012345678901234567890123\"}",
+			"{\"node\":\"01234567890123456789012345678901"
+			"23456789012345678901234567890123\"}",
 			"\"node\" must be a text"},
 		{BLX_RECORD_SERVICE, "{\"timestamp\":5}", "\"timestamp\" must be a time"},
 		{BLX_RECORD_SERVICE, "{\"timestamp\":\"2026-11-25\"}",
@@ -197,6 +198,23 @@ Test(records, times_are_utc_with_milliseconds)
 	cr_assert_eq(ns % 1000000000, 1);
 	cr_assert_not(blx__time_parse("2000-02-29T00:00:00.Z", &ns));
 	cr_assert_not(blx__time_parse("1969-02-27T00:00:00Z", &ns));
+	cr_assert_not(blx__time_parse("2001-02-29T00:00:00Z", &ns));
+	cr_assert_not(blx__time_parse("2001-13-01T00:00:00Z", &ns));
+	cr_assert_not(blx__time_parse("2001-04-31T00:00:00Z", &ns));
+	cr_assert_not(blx__time_parse("2001-04-30T24:00:00Z", &ns));
+	for (ns = 0; ns < INT64_C(7000000000); ns += 86399 * 7 + 13) {
+		time_t seconds = (time_t)ns;
+		struct tm tm;
+		char plain[BLX__TIME_SIZE];
+		int64_t back;
+
+		(void)strftime(plain, sizeof plain, "%Y-%m-%dT%H:%M:%S.000Z",
+			gmtime_r(&seconds, &tm));
+		blx__time_format(ns * 1000000000, text);
+		cr_assert_str_eq(text, ns == 0 ? "" : plain);
+		cr_assert(blx__time_parse(plain, &back));
+		cr_assert_eq(back, ns * 1000000000);
+	}
 }
 
 /* ---- any record at all ------------------------------------------------------------------ */
