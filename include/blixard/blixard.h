@@ -12,6 +12,7 @@
 #include <blixard/error.h>
 #include <blixard/lease.h>
 #include <blixard/node.h>
+#include <blixard/placement.h>
 #include <blixard/record.h>
 #include <blixard/sql.h>
 #include <blixard/store.h>

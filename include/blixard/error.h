@@ -56,8 +56,10 @@ enum blx_code {
 	BLX_EVERSION = -26,  /* written by a version this one cannot read */
 	BLX_ECHANGING = -27, /* a membership change is under way already */
 	BLX_ECOMPACTED = -28,/* a watch wants changes that are no longer kept */
-	BLX_EQUOTA = -29     /* the store holds as much as its quota allows; delete something
+	BLX_EQUOTA = -29,    /* the store holds as much as its quota allows; delete something
 			      * or raise /:config/quota.bytes or quota.keys */
+	BLX_ENOPLACE = -30,  /* no node will do */
+	BLX_ERESERVED = -31  /* there is a reservation of that name */
 };
 
 /* For a write that failed: can it have been applied? */

@@ -42,6 +42,8 @@ static const struct {
 	{ BLX_ECHANGING, "BLX_ECHANGING", "a membership change is under way" },
 	{ BLX_ECOMPACTED, "BLX_ECOMPACTED", "changes asked for are no longer kept" },
 	{ BLX_EQUOTA, "BLX_EQUOTA", "the store's quota is reached" },
+	{ BLX_ENOPLACE, "BLX_ENOPLACE", "No suitable nodes available" },
+	{ BLX_ERESERVED, "BLX_ERESERVED", "Resource reservation failed" },
 };
 
 static const size_t codes_count = sizeof codes / sizeof codes[0];
