@@ -97,6 +97,8 @@ static void total_add(struct wanted *wanted, const struct sim_outcome *outcome)
 	total->compacted += outcome->compacted;
 	total->leases_kept += outcome->leases_kept;
 	total->leases_ended += outcome->leases_ended;
+	total->reserved += outcome->reserved;
+	total->reserved_lost += outcome->reserved_lost;
 	for (i = 0; i < SIM_FAULTS; i++) {
 		total->faults[i] += outcome->faults[i];
 	}
@@ -180,10 +182,11 @@ static void print_total(const struct wanted *wanted, double took)
 		(unsigned long long)total->snapshots, (unsigned long long)total->installs,
 		(unsigned long long)total->changes);
 	printf("%llu changes told to watchers, who began again %llu times; %llu leases kept, %llu "
-	       "ended\n",
+	       "ended; %llu writes of starters, who were late %llu times\n",
 		(unsigned long long)total->events, (unsigned long long)total->compacted,
 		(unsigned long long)total->leases_kept,
-		(unsigned long long)total->leases_ended);
+		(unsigned long long)total->leases_ended, (unsigned long long)total->reserved,
+		(unsigned long long)total->reserved_lost);
 	printf("faults:");
 	for (i = 0; i < SIM_FAULTS; i++) {
 		printf(" %s %llu", sim_fault_name(i),

@@ -50,7 +50,8 @@ struct sim_plan {
 	unsigned members;
 	unsigned clients;
 	unsigned watchers;
-	unsigned tenants; /* who hold leases */
+	unsigned tenants;  /* who hold leases */
+	unsigned starters; /* who reserve */
 	unsigned keys;
 	unsigned value_max;
 	unsigned faults;

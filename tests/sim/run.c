@@ -9,6 +9,7 @@
 #include "mutate.h"
 #include "nemesis.h"
 #include "node/impl.h"
+#include "starters.h"
 #include "tenants.h"
 #include "watchers.h"
 #include "workload.h"
@@ -27,6 +28,7 @@ struct run {
 	struct sim_nemesis nemesis;
 	struct sim_watchers watchers;
 	struct sim_tenants tenants;
+	struct sim_starters starters;
 	uint64_t snapshots;
 	uint64_t installs;
 };
@@ -45,6 +47,7 @@ static void on_end(struct sim_member *member, void *data)
 	sim_admin_on_end(&run->admin, member);
 	sim_watchers_on_end(&run->watchers, member);
 	sim_tenants_on_end(&run->tenants, member);
+	sim_starters_on_end(&run->starters, member);
 }
 
 static void on_change(const struct blx__change *change, void *data)
@@ -52,6 +55,7 @@ static void on_change(const struct blx__change *change, void *data)
 	struct run *run = data;
 
 	sim_tenants_see(&run->tenants, change);
+	sim_starters_see(&run->starters, change);
 }
 
 /* What the library says of itself is part of the story. */
@@ -101,12 +105,15 @@ static void run_quiet(struct run *run)
 
 	sim_workload_stop(&run->workload);
 	sim_tenants_stop(&run->tenants);
+	sim_starters_stop(&run->starters);
 	while (!run->world.failed) {
 		run_until(run, run->world.now_ns + 100 * SIM_MS, 0);
 		if (!sim_workload_idle(&run->workload)) {
 			(void)snprintf(why, sizeof why, "a client waits for an answer");
 		} else if (!sim_tenants_done(&run->tenants)) {
 			(void)snprintf(why, sizeof why, "a lease has not ended");
+		} else if (!sim_starters_done(&run->starters)) {
+			(void)snprintf(why, sizeof why, "something is reserved for nobody");
 		} else if (!sim_watchers_done(&run->watchers)) {
 			(void)snprintf(why, sizeof why, "a watcher was not told all");
 		} else if (sim_cluster_settled(&run->cluster, why, sizeof why)) {
@@ -162,6 +169,7 @@ static void run_all(struct run *run, const struct sim_plan *plan)
 	sim_workload_begin(&run->workload);
 	sim_watchers_begin(&run->watchers);
 	sim_tenants_begin(&run->tenants);
+	sim_starters_begin(&run->starters);
 	sim_nemesis_begin(&run->nemesis);
 	run_until(run, plan->chaos_ns, plan->steps_max);
 	if (!run->world.failed) {
@@ -203,7 +211,9 @@ static void outcome_of(const struct run *run, struct sim_outcome *ret)
 		.events = run->watchers.events,
 		.compacted = run->watchers.compacted,
 		.leases_kept = run->tenants.kept,
-		.leases_ended = run->tenants.ended};
+		.leases_ended = run->tenants.ended,
+		.reserved = run->starters.made,
+		.reserved_lost = run->starters.lost};
 	memcpy(ret->failure, run->world.failure, sizeof ret->failure);
 	memcpy(ret->faults, run->nemesis.count, sizeof ret->faults);
 	for (i = 0; i < SIM_HOSTS_MAX; i++) {
@@ -236,12 +246,14 @@ void sim_run(const struct sim_plan *plan, FILE *story, struct sim_outcome *ret_o
 	sim_admin_init(&run->admin, &run->cluster);
 	sim_watchers_init(&run->watchers, &run->cluster, &run->cluster.checks.feed);
 	sim_tenants_init(&run->tenants, &run->cluster);
+	sim_starters_init(&run->starters, &run->cluster);
 	sim_nemesis_init(&run->nemesis, &run->cluster, &run->admin);
 	run_all(run, plan);
 	outcome_of(run, ret_outcome);
 	sim_workload_finish(&run->workload);
 	sim_watchers_finish(&run->watchers);
 	sim_tenants_finish(&run->tenants);
+	sim_starters_finish(&run->starters);
 	sim_admin_finish(&run->admin);
 	sim_cluster_finish(&run->cluster);
 	sim_world_finish(&run->world);

@@ -38,6 +38,8 @@ struct sim_outcome {
 	uint64_t compacted;
 	uint64_t leases_kept;
 	uint64_t leases_ended;
+	uint64_t reserved; /* with other writes of those who reserve */
+	uint64_t reserved_lost;
 	uint64_t faults[SIM_FAULTS];
 };
 
