@@ -112,6 +112,8 @@ int exit_code_of(int code, int outcome)
 	case BLX_EEXIST:
 	case BLX_ECONFLICT:
 	case BLX_ECHANGING:
+	case BLX_ENOPLACE:
+	case BLX_ERESERVED:
 	case BLX_EINUSE:
 		return EXIT_CONFLICT;
 	case BLX_ETIMEOUT:

@@ -44,14 +44,14 @@ run 0 kv -h && out 'kv cas PATH NEW|-'
 run 2 cluster && err 'cluster promote NAME'
 run 0 kv put --help && out 'usage: blixard kv put PATH [VALUE|-]' && out '--if-absent'
 run 0 kv put /x 1 -h && out 'usage: blixard kv put'
-"$blixard" --help | grep -oE '^  [a-z]+ [a-z]+' | grep -v '^  recover' | sort -u >"$dir/verbs"
+"$blixard" --help | grep -oE '^  [a-z]+ [a-z-]+' | grep -v '^  recover' | sort -u >"$dir/verbs"
 [ "$(wc -l <"$dir/verbs")" -ge 20 ] || no "the help names too few verbs"
 while read -r noun verb; do
 	case "$noun" in version) continue ;; esac
 	run 0 "$noun" "$verb" --help
 	no_err
 	out "usage: blixard $noun $verb"
-	grep -qF "blixard $noun $verb" "$manual" || no "the manual does not know: $noun $verb"
+	grep -qF "blixard $noun ${verb//-/\\-}" "$manual" || no "the manual does not know: $noun $verb"
 	for option in $(grep -oE -- '--[a-z-]+' "$dir/out" | sort -u); do
 		grep -qF -- "${option//-/\\-}" "$manual" || no "the manual does not know: $option"
 	done

@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* place plan, explain, why-not: nothing is changed by any of them. */
+#include "ctx.h"
+#include "out.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+struct want {
+	blx_place_request request;
+	blx_constraint constraints[BLX_CONSTRAINTS_MAX];
+};
+
+/* ---- the request ----------------------------------------------------------------- */
+
+/* "KEY" before the first '=', and then "a,b,c" as values. */
+static bool split(const char *text, blx_constraint *constraint, bool keyed)
+{
+	const char *equals = keyed ? strchr(text, '=') : NULL;
+	const char *at = equals != NULL ? equals + 1 : text;
+
+	if (keyed) {
+		if (equals == NULL || (size_t)(equals - text) >= sizeof constraint->key) {
+			return false;
+		}
+		memcpy(constraint->key, text, (size_t)(equals - text));
+	}
+	while (*at != '\0') {
+		size_t len = strcspn(at, ",");
+
+		if (len == 0 || len >= BLX_NAME_MAX ||
+			constraint->values_count == BLX_VALUES_MAX) {
+			return false;
+		}
+		memcpy(constraint->values[constraint->values_count++], at, len);
+		at += len + (at[len] == ',');
+	}
+	return constraint->values_count > 0;
+}
+
+/* "KEY=N". */
+static bool split_limit(const char *text, blx_constraint *constraint)
+{
+	const char *equals = strchr(text, '=');
+	uint64_t limit;
+
+	if (equals == NULL || (size_t)(equals - text) >= sizeof constraint->key ||
+		!opt_parse_number(equals + 1, 1, INT32_MAX, &limit)) {
+		return false;
+	}
+	memcpy(constraint->key, text, (size_t)(equals - text));
+	constraint->limit = (int64_t)limit;
+	return true;
+}
+
+static const struct {
+	const char *name;
+	int kind;
+	char form; /* v: values, k: key and values, n: key and number */
+} options[] = {
+	{"on", BLX_ON_NODE, 'v'},
+	{"not-on", BLX_NOT_ON_NODE, 'v'},
+	{"needs", BLX_NEEDS, 'v'},
+	{"label", BLX_LABEL_IN, 'k'},
+	{"not-label", BLX_LABEL_NOT_IN, 'k'},
+	{"apart-from", BLX_APART_FROM, 'v'},
+	{"together-with", BLX_TOGETHER_WITH, 'v'},
+	{"max-per-node", BLX_MAX_PER_NODE, 'n'},
+	{"spread", BLX_SPREAD, 'n'},
+	{"tolerate", BLX_TOLERATE, 'v'},
+};
+
+static int add_constraint(const struct ctx *ctx, struct want *want, const struct opt_given *given)
+{
+	blx_constraint *one = &want->constraints[want->request.constraints_count];
+	size_t i;
+
+	for (i = 0; i < sizeof options / sizeof options[0]; i++) {
+		if (strcmp(options[i].name, given->opt->name) != 0) {
+			continue;
+		}
+		if (want->request.constraints_count == BLX_CONSTRAINTS_MAX) {
+			return fail_usage(ctx, "more than %d constraints", BLX_CONSTRAINTS_MAX);
+		}
+		one->kind = options[i].kind;
+		if (options[i].form == 'n' ? !split_limit(given->value, one)
+					   : !split(given->value, one, options[i].form == 'k')) {
+			return fail_usage(ctx, "--%s \"%.60s\": must be %s", given->opt->name,
+				given->value,
+				options[i].form == 'n'   ? "KEY=N"
+				: options[i].form == 'k' ? "KEY=VALUE[,VALUE ...]"
+							 : "NAME[,NAME ...]");
+		}
+		want->request.constraints_count++;
+	}
+	return 0;
+}
+
+static int want_of(const struct ctx *ctx, struct want *want)
+{
+	static const char *const strategies[] = {"least-allocated", "bin-pack", "first-fit"};
+	const char *strategy = opt_text(&ctx->args, "strategy");
+	char fault[OPT_FAULT_SIZE];
+	uint64_t cpu = 0;
+	uint64_t memory = 0;
+	size_t i;
+	int rv = 0;
+
+	*want = (struct want){.request = BLX_PLACE_REQUEST_INIT};
+	if (opt_number(&ctx->args, "cpu", 0, INT32_MAX, &cpu, fault) != 0 ||
+		opt_number(&ctx->args, "memory", 0, INT32_MAX, &memory, fault) != 0) {
+		return fail_usage(ctx, "%s", fault);
+	}
+	for (i = 0; strategy != NULL && i < 3 && strcmp(strategies[i], strategy) != 0; i++) {
+	}
+	if (i == 3) {
+		return fail_usage(ctx, "--strategy must be least-allocated, bin-pack or first-fit");
+	}
+	want->request.strategy = strategy != NULL ? (int)i : BLX_PLACE_LEAST_ALLOCATED;
+	want->request.cpu = (int64_t)cpu;
+	want->request.memory = (int64_t)memory;
+	want->request.name = opt_text(&ctx->args, "name");
+	want->request.group = opt_text(&ctx->args, "group");
+	want->request.constraints = want->constraints;
+	for (i = 0; rv == 0 && i < ctx->args.given_count; i++) {
+		rv = add_constraint(ctx, want, &ctx->args.given[i]);
+	}
+	return rv;
+}
+
+/* ---- the plan ----------------------------------------------------------------------- */
+
+/* Reads the model, without the nodes of --without, and plans. 0 also when no node will do. */
+static int plan_of(struct ctx *ctx, const struct want *want, blx_place_model **ret_model,
+	blx_place_plan **ret_plan, blx_error *error)
+{
+	size_t i;
+	int rv = blx_place_model_read(
+		ctx->client, 1, ctx_left_ms(ctx), ret_model, error);
+
+	for (i = 0; rv == 0 && i < ctx->args.given_count; i++) {
+		if (strcmp(ctx->args.given[i].opt->name, "without") == 0 &&
+			blx_place_model_remove_node(*ret_model, ctx->args.given[i].value) != 0) {
+			return fail_with(ctx, BLX_ENOENT, "there is no node %s",
+				ctx->args.given[i].value);
+		}
+	}
+	if (rv != 0) {
+		return fail(ctx, error);
+	}
+	rv = blx_place(*ret_model, &want->request, ret_plan, error);
+	return rv == 0 || rv == BLX_ENOPLACE ? 0 : fail(ctx, error);
+}
+
+static json_t *verdict_json(const blx_place_plan *plan, size_t i)
+{
+	blx_place_verdict verdict = {.size = sizeof verdict};
+	char text[BLX_PLACE_REASON_SIZE];
+	json_t *reasons = json_array();
+	size_t k;
+
+	(void)blx_place_plan_at(plan, i, &verdict);
+	for (k = 0; k < verdict.reasons; k++) {
+		(void)blx_place_plan_reason(plan, i, k, text);
+		(void)json_array_append_new(reasons, json_string(text));
+	}
+	return json_pack("{s:s, s:b, s:I, s:o}", "node", verdict.node, "fits", verdict.fits,
+		"score", (json_int_t)verdict.score, "reasons", reasons);
+}
+
+static int print_plan_json(const struct ctx *ctx, const blx_place_plan *plan, bool explain)
+{
+	const char *node = blx_place_plan_node(plan);
+	json_t *nodes = json_array();
+	size_t i;
+
+	for (i = 0; explain && i < blx_place_plan_count(plan); i++) {
+		(void)json_array_append_new(nodes, verdict_json(plan, i));
+	}
+	return out_json(ctx,
+		json_pack("{s:o, s:o}", "node", node != NULL ? json_string(node) : json_null(),
+			"nodes", nodes));
+}
+
+static void print_reasons(const blx_place_plan *plan, size_t i)
+{
+	char text[BLX_PLACE_REASON_SIZE];
+	size_t k;
+
+	for (k = 0; blx_place_plan_reason(plan, i, k, text) == 0; k++) {
+		printf("    %s\n", text);
+	}
+}
+
+static void print_verdict(const blx_place_plan *plan, size_t i)
+{
+	blx_place_verdict verdict = {.size = sizeof verdict};
+	const char *chosen = blx_place_plan_node(plan);
+
+	(void)blx_place_plan_at(plan, i, &verdict);
+	if (!verdict.fits) {
+		printf("%s: will not do\n", verdict.node);
+	} else {
+		printf("%s: fits, score %" PRId64 "%s\n", verdict.node, verdict.score,
+			chosen != NULL && strcmp(chosen, verdict.node) == 0 ? ", chosen" : "");
+	}
+	print_reasons(plan, i);
+}
+
+/* What would have to give way for the nearest node to do. */
+static void print_nearest(const blx_place_plan *plan)
+{
+	blx_place_verdict verdict = {.size = sizeof verdict};
+	int64_t nearest = blx_place_plan_nearest(plan);
+
+	if (nearest >= 0) {
+		(void)blx_place_plan_at(plan, (size_t)nearest, &verdict);
+		printf("the nearest is %s, if these were not:\n", verdict.node);
+		print_reasons(plan, (size_t)nearest);
+	}
+}
+
+static int show_plan(struct ctx *ctx, const blx_place_plan *plan, bool explain, blx_error *error)
+{
+	const char *node = blx_place_plan_node(plan);
+	size_t i;
+
+	if (ctx->json) {
+		(void)print_plan_json(ctx, plan, explain);
+		return node != NULL ? EXIT_OK : EXIT_CONFLICT;
+	}
+	for (i = 0; explain && i < blx_place_plan_count(plan); i++) {
+		print_verdict(plan, i);
+	}
+	if (node == NULL) {
+		print_nearest(plan);
+		return fail(ctx, error);
+	}
+	if (!explain) {
+		printf("%s\n", node);
+	}
+	return EXIT_OK;
+}
+
+static int plan(struct ctx *ctx, bool explain)
+{
+	blx_error error = BLX_ERROR_INIT;
+	blx_place_model *model = NULL;
+	blx_place_plan *made = NULL;
+	struct want want;
+	int rv = want_of(ctx, &want);
+
+	if (rv == 0) {
+		rv = ctx_connect(ctx);
+	}
+	if (rv == 0) {
+		rv = plan_of(ctx, &want, &model, &made, &error);
+	}
+	if (rv == 0) {
+		rv = show_plan(ctx, made, explain, &error);
+	}
+	blx_place_plan_free(made);
+	blx_place_model_destroy(model);
+	return rv;
+}
+
+int place_plan(struct ctx *ctx)
+{
+	return plan(ctx, false);
+}
+
+int place_explain(struct ctx *ctx)
+{
+	return plan(ctx, true);
+}
+
+/* ---- why not ------------------------------------------------------------------------- */
+
+static int show_why_not(struct ctx *ctx, const blx_place_plan *plan, const char *name)
+{
+	blx_place_verdict verdict = {.size = sizeof verdict};
+	size_t i;
+
+	for (i = 0; blx_place_plan_at(plan, i, &verdict) == 0; i++) {
+		if (strcmp(verdict.node, name) != 0) {
+			continue;
+		}
+		if (ctx->json) {
+			(void)out_json(ctx, verdict_json(plan, i));
+		} else {
+			print_verdict(plan, i);
+		}
+		return verdict.fits ? EXIT_OK : EXIT_CONFLICT;
+	}
+	return fail_with(ctx, BLX_ENOENT, "there is no node %s", name);
+}
+
+int place_why_not(struct ctx *ctx)
+{
+	blx_error error = BLX_ERROR_INIT;
+	blx_place_model *model = NULL;
+	blx_place_plan *made = NULL;
+	struct want want;
+	int rv = want_of(ctx, &want);
+
+	if (rv == 0) {
+		rv = ctx_connect(ctx);
+	}
+	if (rv == 0) {
+		rv = plan_of(ctx, &want, &model, &made, &error);
+	}
+	if (rv == 0) {
+		rv = show_why_not(ctx, made, ctx->args.words[0]);
+	}
+	blx_place_plan_free(made);
+	blx_place_model_destroy(model);
+	return rv;
+}
