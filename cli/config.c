@@ -43,6 +43,7 @@ static const struct setting settings[] = {
 	{"segment-bytes", SETTING_NUMBER, AT(segment_bytes), 1, UINT64_MAX},
 	{"insecure-transport", SETTING_YESNO, AT(insecure_transport), 0, 0},
 	{"lease-reads", SETTING_YESNO, AT(lease_reads), 0, 0},
+	{"services", SETTING_YESNO, AT(services), 0, 0},
 	{"log-level", SETTING_LEVEL, AT(log_level), 0, 0},
 };
 

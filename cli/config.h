@@ -26,6 +26,7 @@ struct config {
 	uint64_t segment_bytes;
 	bool insecure_transport;
 	bool lease_reads;
+	bool services;
 	int log_level; /* enum blx_log_level */
 };
 

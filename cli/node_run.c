@@ -180,7 +180,8 @@ static int open_node(struct run *run)
 	opts.listen = config->listen;
 	opts.flags =
 		(config->insecure_transport ? (uint32_t)BLX_NODE_INSECURE_TRANSPORT : 0u) |
-		(config->lease_reads ? (uint32_t)BLX_NODE_LEASE_READS : 0u);
+		(config->lease_reads ? (uint32_t)BLX_NODE_LEASE_READS : 0u) |
+		(config->services ? (uint32_t)BLX_NODE_SERVICES : 0u);
 	opts.election_timeout_ms = (uint32_t)config->election_timeout_ms;
 	opts.heartbeat_ms = (uint32_t)config->heartbeat_ms;
 	opts.snapshot_bytes = config->snapshot_bytes;

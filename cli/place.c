@@ -12,7 +12,7 @@ struct want {
 	blx_constraint constraints[BLX_CONSTRAINTS_MAX];
 };
 
-/* ---- the request ----------------------------------------------------------------- */
+/* ---- the request ---------------------------------------------------------------- */
 
 /* "KEY" before the first '=', and then "a,b,c" as values. */
 static bool split(const char *text, blx_constraint *constraint, bool keyed)
@@ -129,7 +129,7 @@ static int want_of(const struct ctx *ctx, struct want *want)
 	return rv;
 }
 
-/* ---- the plan ----------------------------------------------------------------------- */
+/* ---- the plan ------------------------------------------------------------------- */
 
 /* Reads the model, without the nodes of --without, and plans. 0 also when no node will do. */
 static int plan_of(struct ctx *ctx, const struct want *want, blx_place_model **ret_model,
@@ -275,7 +275,7 @@ int place_explain(struct ctx *ctx)
 	return plan(ctx, true);
 }
 
-/* ---- why not ------------------------------------------------------------------------- */
+/* ---- why not -------------------------------------------------------------------- */
 
 static int show_why_not(struct ctx *ctx, const blx_place_plan *plan, const char *name)
 {

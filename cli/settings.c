@@ -13,6 +13,8 @@ static const struct {
 	const char *name;
 	const char *what;
 } known[] = {
+	{"health.degraded_after", "a node not heard for so long is Degraded: 5s, 500ms; 5s"},
+	{"health.failed_after", "and Failed, and nothing is placed there; 30s"},
 	{"quota.bytes", "what the store may hold of keys and values; 0: any"},
 	{"quota.keys", "how many keys it may hold; 0: any"},
 };

@@ -79,6 +79,16 @@ BLX_API int blx_status(blx_client *client, uint32_t timeout_ms, char **ret_json,
 	blx_error *error);
 
 /*
+ * How the members are, as the leader hears them, as JSON text: {"leader","health",
+ * "quorum_margin","members":[{"name","health","voter","heard_ms_ago"}]}. health is that of
+ * the worst voter: "Healthy" if it was heard less than 5 s ago, "Degraded" less than 30 s,
+ * "Failed" otherwise (/:config/health.degraded_after, health.failed_after). quorum_margin:
+ * how many voters may fail still. Free with blx_text_free(). Needs a quorum.
+ */
+BLX_API int blx_health_get(blx_client *client, uint32_t timeout_ms, char **ret_json,
+	blx_error *error);
+
+/*
  * Membership. Each is one change of the replicated configuration, performed by
  * the leader (a follower forwards) and confirmed when committed (Raft thesis
  * 4.1: one server at a time; an entry of the leader's own term committed first,

@@ -87,7 +87,7 @@ BLX_API int blx_cluster_join(const blx_join_opts *opts, blx_error *error);
 enum blx_node_flags {
 	BLX_NODE_HOST_LOOP = 1,         /* no thread: the host calls blx_node_process() */
 	BLX_NODE_INSECURE_TRANSPORT = 2, /* plain TCP beyond loopback; the status shows it */
-	BLX_NODE_LEASE_READS = 4 /* consistent reads ask nobody while the leader has a lease;
+	BLX_NODE_LEASE_READS = 4, /* consistent reads ask nobody while the leader has a lease;
 				  * set it on all members. A lease holds for 9/16 of the
 				  * election timeout after a round that a majority of the
 				  * voters with this flag confirmed. It rests on monotonic
@@ -95,6 +95,9 @@ enum blx_node_flags {
 				  * where a host can stand still without its clock noticing
 				  * (a guest that is suspended). A process that is stopped
 				  * and continued is no danger */
+	BLX_NODE_SERVICES = 8 /* this member's host takes services: its record at
+			       * /:nodes/<name of the member> is made, and kept to what the
+			       * host has (record.h); the leader watches its health */
 };
 
 typedef struct blx_node_opts {

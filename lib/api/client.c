@@ -47,27 +47,44 @@ void blx_text_free(char *text)
 	blx__free(text);
 }
 
-int blx_status(blx_client *client, uint32_t timeout_ms, char **ret_json, blx_error *error)
+/* What a member answers with text. */
+static int text_of(blx_client *client, const struct blx__ask *ask, const char *what,
+	char **ret_text, blx_error *error)
 {
-	struct blx__ask ask = { .op = BLX__OP_STATUS, .timeout_ms = timeout_ms };
 	struct blx__answer answer;
-	char *text;
 	int rv;
 
-	if (client == NULL || ret_json == NULL) {
-		return blx__error_set(error, BLX_EINVAL, "status: no client, or nowhere to put it");
+	if (client == NULL || ret_text == NULL) {
+		return blx__error_set(
+			error, BLX_EINVAL, "%s: no client, or nowhere to put it", what);
 	}
-	rv = blx__client_call(client, &ask, &answer, error);
+	rv = blx__client_call(client, ask, &answer, error);
 	if (rv == 0) {
-		text = blx__strndup((const char *)answer.body, answer.body_len);
-		if (text == NULL) {
-			rv = blx__error_set(error, BLX_ENOMEM, "status: out of memory");
-		} else {
-			*ret_json = text;
+		*ret_text = blx__strndup((const char *)answer.body, answer.body_len);
+		if (*ret_text == NULL) {
+			rv = blx__error_set(error, BLX_ENOMEM, "%s: out of memory", what);
 		}
 	}
 	blx__answer_finish(&answer);
 	return rv;
+}
+
+int blx_status(blx_client *client, uint32_t timeout_ms, char **ret_json, blx_error *error)
+{
+	struct blx__ask ask = { .op = BLX__OP_STATUS, .timeout_ms = timeout_ms };
+
+	return text_of(client, &ask, "status", ret_json, error);
+}
+
+int blx_health_get(blx_client *client, uint32_t timeout_ms, char **ret_json, blx_error *error)
+{
+	struct blx__ask ask = { .op = BLX__OP_HEALTH, .timeout_ms = timeout_ms };
+	blx_error why = BLX_ERROR_INIT;
+	int rv = text_of(client, &ask, "health", ret_json, &why);
+
+	return rv == 0 ? 0
+		       : blx__error_set(error, rv, "Failed to check cluster health: %.200s",
+				 why.message);
 }
 
 /* ---- membership --------------------------------------------------------------- */

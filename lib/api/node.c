@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "client/client.h"
 #include "node/node.h"
+#include "sys/host.h"
 #include "sys/uv_env.h"
 
 #include <pthread.h>
@@ -58,8 +59,14 @@ static void on_change(void *data)
 	}
 }
 
-static void inner_opts(const blx_node_opts *opts, blx_node *node, struct blx__node_opts *ret)
+static void inner_opts(const blx_node_opts *opts, blx_node *node, blx_node_info *host,
+	struct blx__node_opts *ret)
 {
+	bool services = (opts->flags & BLX_NODE_SERVICES) != 0;
+
+	if (services) {
+		blx__host_detect(host);
+	}
 	*ret = (struct blx__node_opts){
 		.env = node->env,
 		.data_dir = opts->data_dir,
@@ -67,6 +74,7 @@ static void inner_opts(const blx_node_opts *opts, blx_node *node, struct blx__no
 		.listen = opts->listen,
 		.insecure_transport = (opts->flags & BLX_NODE_INSECURE_TRANSPORT) != 0,
 		.lease_reads = (opts->flags & BLX_NODE_LEASE_READS) != 0,
+		.host = services ? host : NULL,
 		.election_timeout_ms = opts->election_timeout_ms,
 		.heartbeat_ms = opts->heartbeat_ms,
 		.snapshot_bytes = opts->snapshot_bytes,
@@ -88,10 +96,24 @@ static void node_release(blx_node *node)
 	blx__free(node);
 }
 
+static int open_inner(const blx_node_opts *opts, blx_node *node, blx_error *error)
+{
+	blx_node_info *host = blx__malloc(sizeof *host);
+	struct blx__node_opts inner;
+	int rv;
+
+	if (host == NULL) {
+		return blx__error_set(error, BLX_ENOMEM, "create a member: out of memory");
+	}
+	inner_opts(opts, node, host, &inner);
+	rv = blx__node_open(&inner, &node->node, error);
+	blx__free(host);
+	return rv;
+}
+
 int blx_node_create(const blx_node_opts *user_opts, blx_node **ret_node, blx_error *error)
 {
 	blx_node_opts opts;
-	struct blx__node_opts inner;
 	blx_node *node;
 	int rv;
 
@@ -110,8 +132,7 @@ int blx_node_create(const blx_node_opts *user_opts, blx_node **ret_node, blx_err
 	node->data = opts.data;
 	rv = blx__uv_env_create(&node->env, error);
 	if (rv == 0) {
-		inner_opts(&opts, node, &inner);
-		rv = blx__node_open(&inner, &node->node, error);
+		rv = open_inner(&opts, node, error);
 	}
 	if (rv == 0) {
 		rv = blx__client_local_create(node->node, on_loop, node, &node->client);

@@ -8,11 +8,13 @@
 #include "record/fields.h"
 #include "store/path.h"
 
-#include <blixard/txn.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* So often a record that others change in what does not matter is looked at again. */
+#define CAS_TRIES_MAX 64
 
 static const struct blx__record *record_of(int kind, blx_error *error)
 {
@@ -231,18 +233,20 @@ int blx_record_put(blx_client *client, int kind, const char *name, const void *r
 	return rv;
 }
 
-/* The fields that are named, as the JSON object that must be found. To be freed with free(). */
-static char *expected(const struct blx__record *table, const void *expect, const char *fields,
-	blx_error *error)
+/* Do the two agree in the fields that are named? 1, 0; BLX_EINVAL there is no such field;
+ * BLX_ENOMEM. */
+static int agree(const struct blx__record *table, const char *fields, const void *a,
+	const void *b, blx_error *error)
 {
-	json_t *root = json_object();
-	char name[BLX_NAME_MAX];
-	char *text = NULL;
 	const char *at = fields;
+	char name[BLX_NAME_MAX];
+	int same = 1;
 
-	while (root != NULL && *at != '\0') {
+	while (same == 1 && *at != '\0') {
 		size_t len = strcspn(at, ",");
 		const struct blx__field *field = NULL;
+		json_t *one;
+		json_t *other;
 
 		if (len < sizeof name) {
 			memcpy(name, at, len);
@@ -250,46 +254,91 @@ static char *expected(const struct blx__record *table, const void *expect, const
 			field = blx__field_find(table, name);
 		}
 		if (field == NULL) {
-			(void)blx__error_set(error, BLX_EINVAL, "%s has no field \"%.60s\"",
-				table->what, at);
-			json_decref(root);
-			return NULL;
+			return blx__error_set_write(error, BLX_EINVAL, BLX_NOT_APPLIED,
+				"%s has no field \"%.60s\"", table->what, at);
 		}
-		(void)json_object_set_new(root, name, blx__field_write(field, expect));
+		one = blx__field_write(field, a);
+		other = blx__field_write(field, b);
+		same = one != NULL && other != NULL ? json_equal(one, other) : BLX_ENOMEM;
+		json_decref(one);
+		json_decref(other);
 		at += len + (at[len] == ',');
 	}
-	if (root != NULL) {
-		text = json_dumps(root, JSON_COMPACT);
-		json_decref(root);
-	}
-	if (text == NULL) {
-		(void)blx__error_set(error, BLX_ENOMEM, "%s: out of memory", table->what);
-	}
-	return text;
+	return same;
 }
 
-static int commit(blx_client *client, const char *path, const char *guard, const char *text,
+/* In place of what is there at that revision. */
+static int replace(blx_client *client, const char *path, uint64_t revision, const char *text,
 	uint32_t timeout_ms, uint64_t *ret_revision, blx_error *error)
 {
 	blx_write_opts opts = BLX_WRITE_OPTS_INIT;
-	blx_txn_result *result;
-	blx_txn *txn;
-	int rv = blx_txn_create(&txn);
 
-	if (rv != 0) {
-		return blx__error_set_write(error, rv, BLX_NOT_APPLIED, "%s: out of memory", path);
-	}
-	(void)blx_txn_if_fields(txn, path, guard);
-	(void)blx_txn_put(txn, path, text, strlen(text));
 	opts.timeout_ms = timeout_ms;
-	rv = blx_txn_commit(client, txn, &opts, &result, error);
-	if (rv == 0) {
-		if (ret_revision != NULL) {
-			*ret_revision = blx_txn_result_revision(result);
-		}
-		blx_txn_result_free(result);
+	return blx_cas_revision(client, path, revision, text, strlen(text), &opts, ret_revision,
+		error);
+}
+
+/* What is asked of blx_record_cas(), with all that does not change from try to try. */
+struct cas {
+	blx_client *client;
+	int kind;
+	const struct blx__record *table;
+	const char *name;
+	const char *path;
+	const void *expect;
+	const char *fields;
+	const char *text;
+	uint32_t timeout_ms;
+};
+
+/* BLX_ECONFLICT with *ret_again: it was changed meanwhile, perhaps in nothing that matters. */
+static int cas_once(const struct cas *cas, void *there, uint64_t *ret_revision, bool *ret_again,
+	blx_error *error)
+{
+	uint64_t revision = 0;
+	int same;
+	int rv = blx_record_get(cas->client, cas->kind, cas->name, 1, cas->timeout_ms, there,
+		&revision, error);
+
+	*ret_again = false;
+	if (rv != 0) {
+		return rv;
 	}
-	blx_txn_destroy(txn);
+	same = agree(cas->table, cas->fields, cas->expect, there, error);
+	blx_record_clear(cas->kind, there);
+	if (same < 0) {
+		return same;
+	}
+	if (same == 0) {
+		(void)blx__error_set_write(error, BLX_ECONFLICT, BLX_NOT_APPLIED,
+			"%s: it differs in one of \"%.80s\"; it is of revision %llu", cas->path,
+			cas->fields, (unsigned long long)revision);
+		if (error != NULL) {
+			error->revision = revision;
+		}
+		return BLX_ECONFLICT;
+	}
+	rv = replace(cas->client, cas->path, revision, cas->text, cas->timeout_ms, ret_revision,
+		error);
+	*ret_again = rv == BLX_ECONFLICT;
+	return rv;
+}
+
+static int cas_run(const struct cas *cas, uint64_t *ret_revision, blx_error *error)
+{
+	void *there = blx__malloc(cas->table->size);
+	bool again = true;
+	int rv = BLX_ECONFLICT;
+	int tries;
+
+	if (there == NULL) {
+		return blx__error_set_write(
+			error, BLX_ENOMEM, BLX_NOT_APPLIED, "%s: out of memory", cas->path);
+	}
+	for (tries = 0; again && tries < CAS_TRIES_MAX; tries++) {
+		rv = cas_once(cas, there, ret_revision, &again, error);
+	}
+	blx__free(there);
 	return rv;
 }
 
@@ -300,7 +349,14 @@ int blx_record_cas(blx_client *client, int kind, const char *name, const void *e
 	const struct blx__record *table = record_of(kind, error);
 	blx_error why = BLX_ERROR_INIT;
 	char path[BLX__PATH_TEXT_SIZE];
-	char *guard;
+	struct cas cas = { .client = client,
+		.kind = kind,
+		.table = table,
+		.name = name,
+		.path = path,
+		.expect = expect,
+		.fields = fields,
+		.timeout_ms = timeout_ms };
 	char *text;
 	int rv;
 
@@ -312,12 +368,13 @@ int blx_record_cas(blx_client *client, int kind, const char *name, const void *e
 	if (rv != 0) {
 		return rv;
 	}
-	guard = expected(table, expect, fields, &why);
-	text = guard != NULL ? encode(table, record, &why) : NULL;
-	rv = text != NULL ? commit(client, path, guard, text, timeout_ms, ret_revision, error)
-			  : blx__error_set_write(error, why.code, BLX_NOT_APPLIED, "%s: %s", path,
-				    why.message);
-	free(guard);
+	text = encode(table, record, &why);
+	if (text == NULL) {
+		return blx__error_set_write(
+			error, why.code, BLX_NOT_APPLIED, "%s: %s", path, why.message);
+	}
+	cas.text = text;
+	rv = cas_run(&cas, ret_revision, error);
 	free(text);
 	return rv;
 }

@@ -153,6 +153,9 @@ void blx__node_answer_local(struct blx__node *node, struct blx__request *request
 	case BLX__OP_STATUS:
 		answer_status(request);
 		break;
+	case BLX__OP_HEALTH:
+		blx__overseer_answer(&node->overseer, request);
+		break;
 	case BLX__OP_SQL:
 		blx__queries_add(&node->queries, request);
 		break;

@@ -18,6 +18,7 @@
 #include "node/known.h"
 #include "node/list.h"
 #include "node/node.h"
+#include "node/overseer.h"
 #include "node/peers.h"
 #include "node/proposals.h"
 #include "node/queries.h"
@@ -82,6 +83,8 @@ struct blx__node {
 	struct blx__watches watches;
 	struct blx__keeper keeper;
 	struct blx__queries queries;
+	struct blx__overseer overseer;
+	unsigned own_writes; /* own_write.h: under way */
 	struct blx__timer tick;
 
 	/* Requests, by state. */

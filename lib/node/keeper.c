@@ -3,17 +3,13 @@
 
 #include "base/assert.h"
 #include "base/log.h"
-#include "base/mem.h"
-#include "machine/command.h"
 #include "machine/lease_record.h"
 #include "node/impl.h"
+#include "node/own_write.h"
 
 #include <inttypes.h>
 
 #define NS_PER_MS UINT64_C(1000000)
-
-/* How long ending one may take before it is tried again. */
-#define END_TIMEOUT_MS 5000
 
 void blx__keeper_init(struct blx__keeper *keeper, struct blx__node *node)
 {
@@ -25,11 +21,6 @@ void blx__keeper_finish(struct blx__keeper *keeper)
 	PRE(keeper->ending == 0);
 
 	blx__leases_finish(&keeper->leases);
-}
-
-bool blx__keeper_idle(const struct blx__keeper *keeper)
-{
-	return keeper->ending == 0;
 }
 
 /* ---- which leases there are ----------------------------------------------------- */
@@ -89,91 +80,50 @@ static bool follow(struct blx__keeper *keeper)
 
 /* ---- ending them ---------------------------------------------------------------- */
 
-/* A transaction of our own. */
-struct ending {
-	struct blx__request request;
-	struct blx__keeper *keeper;
-	uint64_t id;
-	struct blx__buf body;
-};
-
-static void on_ended(struct blx__request *request, const struct blx__response *response)
+static void on_ended(int code, void *data, uint64_t id)
 {
-	struct ending *ending = request->data;
-	struct blx__keeper *keeper = ending->keeper;
+	struct blx__keeper *keeper = data;
 
 	INVARIANT(keeper->ending > 0);
 	keeper->ending--;
-	if (response->code == 0) {
+	if (code == 0) {
 		keeper->ended++;
 		blx__log(BLX__LOG_INFO, "lease", "%s: lease %016" PRIx64 " has ended",
-			keeper->node->identity.name, ending->id);
+			keeper->node->identity.name, id);
 	} else {
-		blx__leases_again(&keeper->leases, ending->id);
+		blx__leases_again(&keeper->leases, id);
 	}
-	blx__buf_finish(&ending->body);
-	blx__free(ending);
 }
 
-/* If it is still as it was, it is removed. Of no session: what cannot be repeated without
- * harm is tried again by whoever leads then. */
-static int encode(const struct blx__lease_due *due, struct blx__buf *body)
+/* If it is still as it was, it is removed. */
+static void end_one(struct blx__keeper *keeper, const struct blx__lease_due *due)
 {
+	struct blx__own_write_opts opts = {
+		.here_only = true, .cb = on_ended, .data = keeper, .number = due->id};
 	uint8_t key[BLX__LEASE_KEY_LEN];
 	struct blx__txn_line line = {.kind = BLX__TXN_IF_REVISION,
 		.key = key,
 		.key_len = sizeof key,
 		.revision = due->revision};
-	struct blx__command command = {.kind = BLX__COMMAND_TXN};
-	struct blx__buf bytes;
 	struct blx__txn txn;
 	int rv;
 
 	blx__lease_key(due->id, key);
 	blx__txn_init(&txn);
-	blx__buf_init(&bytes);
 	rv = blx__txn_add(&txn, &line);
 	line.kind = BLX__TXN_DELETE;
 	if (rv == 0) {
 		rv = blx__txn_add(&txn, &line);
 	}
-	blx__txn_encode(&txn, &bytes);
-	command.body = bytes.data;
-	command.body_len = bytes.len;
-	blx__command_encode(&command, body);
-	rv = rv == 0 && blx__buf_ok(&bytes) && blx__buf_ok(body) ? 0 : BLX_ENOMEM;
-	blx__buf_finish(&bytes);
+	if (rv == 0) {
+		rv = blx__own_write(keeper->node, &txn, &opts);
+	}
+	if (rv == 0) {
+		keeper->ending++;
+	} else {
+		blx__leases_again(&keeper->leases, due->id);
+	}
 	blx__txn_finish(&txn);
-	return rv;
-}
-
-static void end_one(struct blx__keeper *keeper, const struct blx__lease_due *due)
-{
-	struct ending *ending = blx__calloc(1, sizeof *ending);
-
-	if (ending == NULL) {
-		blx__leases_again(&keeper->leases, due->id);
-		return;
-	}
-	blx__buf_init(&ending->body);
-	if (encode(due, &ending->body) != 0) {
-		blx__buf_finish(&ending->body);
-		blx__free(ending);
-		blx__leases_again(&keeper->leases, due->id);
-		return;
-	}
-	ending->keeper = keeper;
-	ending->id = due->id;
-	ending->request = (struct blx__request){.op = BLX__OP_WRITE,
-		.flags = BLX__CALL_FORWARDED, /* another leader has its own view of it */
-		.timeout_ms = END_TIMEOUT_MS,
-		.body = ending->body.data,
-		.body_len = ending->body.len,
-		.done = on_ended,
-		.data = ending};
-	blx__list_init(&ending->request.link);
-	keeper->ending++;
-	blx__request_submit(keeper->node, &ending->request);
 }
 
 void blx__keeper_tick(struct blx__keeper *keeper)

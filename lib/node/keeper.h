@@ -51,7 +51,4 @@ void blx__keeper_hear(struct blx__keeper *keeper, struct blx__request *request);
 /* The leader is confirmed since it came. */
 void blx__keeper_answer(struct blx__keeper *keeper, struct blx__request *request);
 
-/* Nothing of it is under way. */
-bool blx__keeper_idle(const struct blx__keeper *keeper);
-
 #endif

@@ -105,6 +105,7 @@ static void node_init(struct blx__node *node, const struct blx__node_opts *opts)
 	blx__watches_init(&node->watches, node);
 	blx__keeper_init(&node->keeper, node);
 	blx__queries_init(&node->queries, node);
+	blx__overseer_init(&node->overseer, node);
 	node->incarnation = blx__random_u64(opts->env);
 	node->role = RAFT_UNAVAILABLE;
 }
@@ -219,6 +220,11 @@ static int node_open(struct blx__node *node, blx_error *error)
 	int rv = opts_check(&node->opts, error);
 
 	if (rv == 0 && node_strings(node) != 0) {
+		rv = blx__error_set(error, BLX_ENOMEM, "open %s: out of memory",
+			node->opts.data_dir);
+	}
+	if (rv == 0 && node->opts.host != NULL &&
+		blx__overseer_host(&node->overseer, node->opts.host) != 0) {
 		rv = blx__error_set(error, BLX_ENOMEM, "open %s: out of memory",
 			node->opts.data_dir);
 	}
@@ -468,6 +474,7 @@ static void on_tick(struct blx__timer *timer)
 	blx__lists_tick(&node->lists);
 	blx__images_tick(&node->images);
 	blx__keeper_tick(&node->keeper);
+	blx__overseer_tick(&node->overseer);
 	blx__node_wake_waiting(node);
 	blx__node_fail_leaderless(node);
 	blx__proposals_pump(&node->proposals);
@@ -612,7 +619,7 @@ static void shut_drain(struct blx__node *node)
 	blx__io_cancel(node->io);
 	/* Also after a failure: raft frees entries that the disk's thread may still be reading. */
 	if (blx__guard_drained(node->guard) && blx__io_idle(node->io) && node->releases == 0 &&
-		blx__images_idle(&node->images) && blx__keeper_idle(&node->keeper) &&
+		blx__images_idle(&node->images) && node->own_writes == 0 &&
 		blx__queries_idle(&node->queries) &&
 		blx__known_idle(node->known)) {
 		shut_next(node);
@@ -692,6 +699,7 @@ void blx__node_free(struct blx__node *node)
 	blx__machine_destroy(node->machine);
 	blx__watches_finish(&node->watches);
 	blx__keeper_finish(&node->keeper);
+	blx__overseer_finish(&node->overseer);
 	if (node->lock != NULL) {
 		node->lock->files->ops->close(node->lock);
 	}

@@ -333,6 +333,7 @@ static bool op_is_leaders(uint8_t op)
 	case BLX__OP_WRITE:
 	case BLX__OP_READ_INDEX:
 	case BLX__OP_LEASE_KEEP:
+	case BLX__OP_HEALTH:
 	case BLX__OP_PROMOTE:
 	case BLX__OP_DEMOTE:
 	case BLX__OP_REMOVE:
@@ -357,7 +358,7 @@ static void perform_as_leader(struct blx__node *node, struct blx__request *reque
 		blx__proposals_add(&node->proposals, request);
 	} else if (request->op == BLX__OP_LEASE_KEEP) {
 		blx__keeper_hear(&node->keeper, request);
-	} else if (request->op == BLX__OP_READ_INDEX) {
+	} else if (request->op == BLX__OP_READ_INDEX || request->op == BLX__OP_HEALTH) {
 		blx__reads_add(&node->reads, request);
 	} else {
 		blx__changes_add(&node->changes, request);

@@ -18,6 +18,7 @@
 #include "sys/env.h"
 #include "watch/views.h"
 
+#include <blixard/record.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -30,6 +31,9 @@ struct blx__node_opts {
 	const char *listen;       /* NULL: the identity's address */
 	bool insecure_transport;
 	bool lease_reads; /* read_lease.h */
+	/* What this member is as a node that takes services: borrowed until open; NULL: it is
+	 * none. Its record is made and kept up to date, overseer.h. */
+	const blx_node_info *host;
 	uint32_t election_timeout_ms;
 	uint32_t heartbeat_ms;
 	uint64_t snapshot_bytes;

@@ -43,7 +43,8 @@ enum blx__op {
 	BLX__OP_WATCH = 15,       /* watch/stream.h; answered when there is something to tell */
 	BLX__OP_SQL = 16,         /* snapshot/query.h */
 	BLX__OP_LEASE_KEEP = 17,  /* u64 id; answered when the leader is confirmed */
-	BLX__OP_VIEW = 18         /* watch/views.h */
+	BLX__OP_VIEW = 18,        /* watch/views.h */
+	BLX__OP_HEALTH = 19       /* of the members, as the leader hears them; answer: JSON text */
 };
 
 enum blx__call_flags {

@@ -86,6 +86,7 @@ Test(config, nothing_given_is_the_documented_defaults, .init = clean, .fini = cl
 	cr_assert_eq(config.election_timeout_ms, 0);
 	cr_assert_not(config.insecure_transport);
 	cr_assert_not(config.lease_reads);
+	cr_assert_not(config.services);
 	cr_assert_eq(config.log_level, BLX_LOG_INFO);
 	config_finish(&config);
 }
@@ -100,7 +101,8 @@ Test(config, every_key_of_a_file_is_taken, .init = clean, .fini = clean)
 			  "listen = [::]:7400\nelection-timeout-ms = 200\nheartbeat-ms = "
 			  "20\n"
 			  "snapshot-bytes = 1\nsnapshot-entries = 2\nsegment-bytes = 3\n"
-			  "insecure-transport = yes\nlease-reads = yes\nlog-level = debug",
+			  "insecure-transport = yes\nlease-reads = yes\nservices = yes\n"
+			  "log-level = debug",
 			&config, fault),
 		0, "%s", fault);
 
@@ -114,6 +116,7 @@ Test(config, every_key_of_a_file_is_taken, .init = clean, .fini = clean)
 	cr_assert_eq(config.segment_bytes, 3);
 	cr_assert(config.insecure_transport);
 	cr_assert(config.lease_reads);
+	cr_assert(config.services);
 	cr_assert_eq(config.log_level, BLX_LOG_DEBUG);
 	config_finish(&config);
 }

@@ -156,11 +156,15 @@ static void on_after(struct sim_env *env, void *data)
 
 static int open_and_begin(struct sim_member *member, blx_error *error)
 {
+	/* Of no capacity: nothing is placed there, but its health is watched. */
+	static const blx_node_info host = {
+		.capabilities_count = 1, .capabilities = {"simulated"}};
 	const struct sim_plan *plan = member->cluster->plan;
 	struct blx__node_opts opts = {.env = &member->env.env,
 		.data_dir = DIR,
 		.insecure_transport = true,
 		.lease_reads = plan->leases,
+		.host = plan->services ? &host : NULL,
 		.election_timeout_ms = plan->election_ms,
 		.heartbeat_ms = plan->heartbeat_ms,
 		.snapshot_bytes = plan->snapshot_bytes,

@@ -99,6 +99,7 @@ static void plan_guests(struct sim_plan *plan, struct blx__rng *rng)
 	plan->watchers = (unsigned)blx__rng_below(rng, 3);
 	plan->tenants = (unsigned)blx__rng_below(rng, 3);
 	plan->starters = (unsigned)blx__rng_below(rng, 5);
+	plan->services = blx__rng_below(rng, 3) == 0;
 }
 
 static void plan_faults(struct sim_plan *plan, struct blx__rng *rng)

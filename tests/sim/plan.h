@@ -52,6 +52,7 @@ struct sim_plan {
 	unsigned watchers;
 	unsigned tenants;  /* who hold leases */
 	unsigned starters; /* who reserve */
+	bool services;     /* members are nodes */
 	unsigned keys;
 	unsigned value_max;
 	unsigned faults;

@@ -43,6 +43,26 @@ static void command_of(const struct blx__txn *txn, struct blx__buf *body)
 	blx__buf_finish(&bytes);
 }
 
+/* So short that members are Degraded and Failed in a run, and Healthy again. */
+static void limits_add(struct blx__txn *txn)
+{
+	static const char keys[2][32] = {
+		":config\0health.degraded_after", ":config\0health.failed_after"};
+	static const size_t lens[2] = {29, 27};
+	static const char *const values[2] = {"300ms", "800ms"};
+	unsigned i;
+
+	for (i = 0; i < 2; i++) {
+		struct blx__txn_line line = {.kind = BLX__TXN_PUT,
+			.key = (const uint8_t *)keys[i],
+			.key_len = lens[i],
+			.value = (const uint8_t *)values[i],
+			.value_len = strlen(values[i])};
+
+		(void)blx__txn_add(txn, &line);
+	}
+}
+
 /* A node gets another capacity, or goes. */
 static void node_encode(struct blx__rng *rng, struct blx__buf *body)
 {
@@ -62,6 +82,9 @@ static void node_encode(struct blx__rng *rng, struct blx__buf *body)
 	}
 	blx__txn_init(&txn);
 	(void)blx__txn_add(&txn, &line);
+	if (blx__rng_below(rng, 10) == 0) {
+		limits_add(&txn);
+	}
 	command_of(&txn, body);
 	blx__txn_finish(&txn);
 }
@@ -182,7 +205,7 @@ void sim_starters_see(struct sim_starters *starters, const struct blx__change *c
 	int kind = blx__record_kind_of_key(
 		blx__item_key(item), item->key_len, &name, &name_len);
 
-	if (kind == BLX_RECORD_NODE) {
+	if (kind == BLX_RECORD_NODE && name_len == 2 && name[0] == 'n') {
 		take_node(starters, change, name);
 	} else if (kind == BLX_RECORD_RESERVATION) {
 		if (change->old_item != NULL) {

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "act/reconcile.h"
+
+#include "base/assert.h"
+#include "base/mem.h"
+#include "plan/health.h"
+#include "record/fields.h"
+#include "store/path.h"
+
+#include <blixard/record.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Between two looks. */
+#define LOOK_NS UINT64_C(1000000000)
+
+void blx__reconcile_init(
+	struct blx__reconcile *reconcile, const struct blx__reconcile_ops *ops, void *data)
+{
+	*reconcile = (struct blx__reconcile){.ops = ops, .data = data};
+}
+
+void blx__reconcile_ended(struct blx__reconcile *reconcile, int code)
+{
+	INVARIANT(reconcile->under_way > 0);
+	reconcile->under_way--;
+	reconcile->changed += code == 0;
+}
+
+/* ---- nodes ---------------------------------------------------------------------- */
+
+/* The record as it is to be, in place of the one of that revision. */
+static bool submit_record(struct blx__reconcile *reconcile, const struct blx__item *item,
+	const char *text)
+{
+	struct blx__txn_line line = {.kind = BLX__TXN_IF_REVISION,
+		.key = blx__item_key(item),
+		.key_len = item->key_len,
+		.revision = item->mod_revision};
+	struct blx__txn txn;
+	bool ok;
+
+	blx__txn_init(&txn);
+	ok = blx__txn_add(&txn, &line) == 0;
+	line.kind = BLX__TXN_PUT;
+	line.value = (const uint8_t *)text;
+	line.value_len = strlen(text);
+	ok = ok && blx__txn_add(&txn, &line) == 0 &&
+	     reconcile->ops->submit(&txn, reconcile->data);
+	reconcile->under_way += ok;
+	blx__txn_finish(&txn);
+	return ok;
+}
+
+/* So long ago the node was heard, by what this leader knows. False: it is none of those
+ * that are heard. */
+static bool age_of(
+	const struct blx__reconcile *reconcile, const char *name, int64_t *ret_age_ns)
+{
+	uint64_t now = reconcile->ops->mono_ns(reconcile->data);
+	uint64_t heard;
+
+	if (!reconcile->ops->heard_ns(name, &heard, reconcile->data)) {
+		return false;
+	}
+	if (heard < reconcile->since_ns) {
+		heard = reconcile->since_ns; /* who led before may have heard it later */
+	}
+	*ret_age_ns = now > heard ? (int64_t)(now - heard) : 0;
+	return true;
+}
+
+static void look_at_record(struct blx__reconcile *reconcile, const struct blx__item *item,
+	const struct blx__health_limits *limits, int64_t age_ns, blx_node_info *info)
+{
+	json_t *root;
+	char *text;
+
+	if (!blx__health_change(
+		    limits, age_ns, reconcile->ops->wall_ns(reconcile->data), info)) {
+		return;
+	}
+	root = blx__record_write(blx__record_of(BLX_RECORD_NODE), info, NULL);
+	text = root != NULL ? json_dumps(root, JSON_COMPACT) : NULL;
+	if (text != NULL) {
+		(void)submit_record(reconcile, item, text);
+	}
+	free(text);
+	json_decref(root);
+}
+
+static void look_at_node(struct blx__reconcile *reconcile, const struct blx__item *item,
+	const struct blx__health_limits *limits)
+{
+	const struct blx__record *record = blx__record_of(BLX_RECORD_NODE);
+	char name[BLX__PATH_TEXT_SIZE];
+	BLX__CLEANUP_FREE blx_node_info *info = NULL;
+	const uint8_t *own;
+	size_t own_len;
+	int64_t age_ns;
+
+	if (blx__record_kind_of_key(blx__item_key(item), item->key_len, &own, &own_len) !=
+		BLX_RECORD_NODE) {
+		return;
+	}
+	(void)blx__path_format_name(own, own_len, name);
+	info = blx__malloc(sizeof *info);
+	if (info == NULL || !age_of(reconcile, name, &age_ns) ||
+		blx__record_decode(record, blx__item_value(item), item->value_len, info, NULL) !=
+			0) {
+		return;
+	}
+	look_at_record(reconcile, item, limits, age_ns, info);
+	blx__free(info->extra);
+}
+
+static void look(struct blx__reconcile *reconcile, const struct blx__tree *tree)
+{
+	static const char dir[] = ":nodes";
+	struct blx__health_limits limits = blx__health_limits_of(tree);
+	struct blx__cursor cursor;
+	struct blx__item *item =
+		blx__cursor_seek(&cursor, tree, (const uint8_t *)dir, sizeof dir - 1);
+
+	for (; item != NULL && item->key_len >= sizeof dir - 1 &&
+		memcmp(blx__item_key(item), dir, sizeof dir - 1) == 0 &&
+		reconcile->under_way < BLX__RECONCILE_MAX;
+		item = blx__cursor_next(&cursor)) {
+		look_at_node(reconcile, item, &limits);
+	}
+}
+
+/* ---- the whole ------------------------------------------------------------------ */
+
+void blx__reconcile_tick(struct blx__reconcile *reconcile, uint64_t term)
+{
+	uint64_t now = reconcile->ops->mono_ns(reconcile->data);
+	struct blx__image *image;
+
+	if (term != reconcile->term) {
+		reconcile->term = term;
+		reconcile->since_ns = now;
+		reconcile->looked_ns = now;
+	}
+	/* What is under way is not decided again. */
+	if (term == 0 || now - reconcile->looked_ns < LOOK_NS || reconcile->under_way > 0) {
+		return;
+	}
+	reconcile->looked_ns = now;
+	image = reconcile->ops->pin(reconcile->data);
+	if (image != NULL) {
+		look(reconcile, blx__image_tree(image));
+		blx__image_unref(image);
+	}
+}

@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "node/overseer.h"
+
+#include "base/assert.h"
+#include "base/mem.h"
+#include "node/impl.h"
+#include "node/own_write.h"
+#include "plan/health.h"
+#include "record/fields.h"
+#include "store/path.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Between two looks at the own record. */
+#define LOOK_NS UINT64_C(1000000000)
+
+/* ---- what reconcile wants to know ----------------------------------------------- */
+
+static uint64_t op_mono_ns(void *data)
+{
+	struct blx__overseer *overseer = data;
+
+	return blx__mono_ns(overseer->node->env);
+}
+
+static int64_t op_wall_ns(void *data)
+{
+	struct blx__overseer *overseer = data;
+
+	return blx__node_time_ms(overseer->node) * 1000000;
+}
+
+static struct blx__image *op_pin(void *data)
+{
+	struct blx__overseer *overseer = data;
+
+	return blx__machine_pin(overseer->node->machine);
+}
+
+static bool op_heard_ns(const char *name, uint64_t *ret_ns, void *data)
+{
+	struct blx__overseer *overseer = data;
+	struct blx__node *node = overseer->node;
+	const struct raft_configuration *conf = &node->raft.configuration;
+	char member[BLX__NAME_LEN_MAX + 32];
+	unsigned i;
+
+	for (i = 0; i < conf->n; i++) {
+		raft_id id = conf->servers[i].id;
+
+		if (strcmp(blx__node_member_name(node, id, member, sizeof member), name) == 0) {
+			*ret_ns = id == node->identity.id ? blx__mono_ns(node->env)
+							  : blx__peers_heard_ns(node->peers, id);
+			return true;
+		}
+	}
+	return false;
+}
+
+static void on_reconciled(int code, void *data, uint64_t number)
+{
+	struct blx__overseer *overseer = data;
+
+	(void)number;
+	blx__reconcile_ended(&overseer->reconcile, code);
+}
+
+static bool op_submit(const struct blx__txn *txn, void *data)
+{
+	struct blx__overseer *overseer = data;
+	struct blx__own_write_opts opts = {
+		.here_only = true, .cb = on_reconciled, .data = overseer};
+
+	return blx__own_write(overseer->node, txn, &opts) == 0;
+}
+
+static const struct blx__reconcile_ops ops = {
+	.mono_ns = op_mono_ns,
+	.wall_ns = op_wall_ns,
+	.pin = op_pin,
+	.heard_ns = op_heard_ns,
+	.submit = op_submit,
+};
+
+/* ---- the own record ------------------------------------------------------------- */
+
+static bool same_capabilities(const blx_node_info *a, const blx_node_info *b)
+{
+	return a->capabilities_count == b->capabilities_count &&
+	       memcmp(a->capabilities, b->capabilities, sizeof a->capabilities) == 0;
+}
+
+/* What the host says counts for what it can see of itself; the rest is the operator's. */
+static bool merge(const blx_node_info *host, blx_node_info *record)
+{
+	if (record->cpu == host->cpu && record->memory == host->memory &&
+		same_capabilities(record, host) && strcmp(record->address, host->address) == 0) {
+		return false;
+	}
+	record->cpu = host->cpu;
+	record->memory = host->memory;
+	record->capabilities_count = host->capabilities_count;
+	memcpy(record->capabilities, host->capabilities, sizeof record->capabilities);
+	memcpy(record->address, host->address, sizeof record->address);
+	return true;
+}
+
+static void on_written(int code, void *data, uint64_t number)
+{
+	struct blx__overseer *overseer = data;
+
+	(void)code;
+	(void)number;
+	overseer->writing = false; /* the next look tells whether it is as it should be */
+}
+
+static void write_record(struct blx__overseer *overseer, const uint8_t *key, size_t key_len,
+	const blx_node_info *record, uint64_t revision)
+{
+	struct blx__own_write_opts opts = {.cb = on_written, .data = overseer};
+	struct blx__txn_line line = {.kind = BLX__TXN_IF_REVISION,
+		.key = key,
+		.key_len = key_len,
+		.revision = revision};
+	json_t *root = blx__record_write(blx__record_of(BLX_RECORD_NODE), record, NULL);
+	char *text = root != NULL ? json_dumps(root, JSON_COMPACT) : NULL;
+	struct blx__txn txn;
+
+	blx__txn_init(&txn);
+	if (text != NULL && blx__txn_add(&txn, &line) == 0) {
+		line.kind = BLX__TXN_PUT;
+		line.value = (const uint8_t *)text;
+		line.value_len = strlen(text);
+		overseer->writing = blx__txn_add(&txn, &line) == 0 &&
+				    blx__own_write(overseer->node, &txn, &opts) == 0;
+	}
+	blx__txn_finish(&txn);
+	free(text);
+	json_decref(root);
+}
+
+static void look_at_own(struct blx__overseer *overseer)
+{
+	struct blx__node *node = overseer->node;
+	BLX__CLEANUP_FREE blx_node_info *record = blx__malloc(sizeof *record);
+	char path[BLX__PATH_TEXT_SIZE];
+	uint8_t key[BLX__KEY_LEN_MAX];
+	struct blx__item *item = NULL;
+	uint64_t revision;
+	size_t key_len;
+	bool changed;
+
+	(void)snprintf(path, sizeof path, "/:nodes/%s", node->identity.name);
+	if (record == NULL ||
+		blx__path_parse(path, strlen(path), key, &key_len, NULL, NULL) != 0) {
+		return;
+	}
+	memset(record, 0, sizeof *record);
+	if (blx__machine_get(node->machine, key, key_len, &item, &revision) == 0) {
+		(void)blx__record_decode(blx__record_of(BLX_RECORD_NODE), blx__item_value(item),
+			item->value_len, record, NULL);
+	}
+	changed = merge(overseer->host, record);
+	if (changed || item == NULL) {
+		write_record(
+			overseer, key, key_len, record, item != NULL ? item->mod_revision : 0);
+	}
+	blx__free(record->extra);
+	if (item != NULL) {
+		blx__item_unref(item);
+	}
+}
+
+/* ---- health --------------------------------------------------------------------- */
+
+static const char *health_text(int health)
+{
+	static const char *const texts[] = {"Healthy", "Degraded", "Failed"};
+
+	return texts[health];
+}
+
+/* Of one member, as this leader hears it. */
+static json_t *member_json(struct blx__overseer *overseer,
+	const struct raft_server *server, const struct blx__health_limits *limits, int *ret_health)
+{
+	struct blx__node *node = overseer->node;
+	char name[BLX__NAME_LEN_MAX + 32];
+	uint64_t now = blx__mono_ns(node->env);
+	uint64_t heard = 0;
+	int64_t age_ns;
+
+	(void)blx__node_member_name(node, server->id, name, sizeof name);
+	(void)op_heard_ns(name, &heard, overseer);
+	if (heard < overseer->reconcile.since_ns) {
+		heard = overseer->reconcile.since_ns;
+	}
+	age_ns = now > heard ? (int64_t)(now - heard) : 0;
+	*ret_health = blx__health_of(limits, age_ns);
+	return json_pack("{s:s, s:s, s:b, s:I}", "name", name, "health",
+		health_text(*ret_health), "voter", server->role == RAFT_VOTER, "heard_ms_ago",
+		(json_int_t)(age_ns / 1000000));
+}
+
+/* The members, the worst of the voters, and how many voters may fail still. */
+static json_t *health_json(struct blx__overseer *overseer, const struct blx__health_limits *limits)
+{
+	const struct raft_configuration *conf = &overseer->node->raft.configuration;
+	json_t *members = json_array();
+	int worst = BLX_HEALTH_HEALTHY;
+	int voters = 0;
+	int heard = 0;
+	unsigned i;
+
+	for (i = 0; i < conf->n; i++) {
+		int health;
+
+		(void)json_array_append_new(
+			members, member_json(overseer, &conf->servers[i], limits, &health));
+		if (conf->servers[i].role == RAFT_VOTER) {
+			voters++;
+			heard += health == BLX_HEALTH_HEALTHY;
+			worst = health > worst ? health : worst;
+		}
+	}
+	return json_pack("{s:s, s:s, s:i, s:o}", "leader", overseer->node->identity.name, "health",
+		health_text(worst), "quorum_margin", heard - (voters / 2 + 1), "members", members);
+}
+
+void blx__overseer_answer(struct blx__overseer *overseer, struct blx__request *request)
+{
+	struct blx__image *image = blx__machine_pin(overseer->node->machine);
+	struct blx__response response = {.code = 0};
+	struct blx__health_limits limits;
+	json_t *root = NULL;
+	char *text;
+
+	if (image != NULL) {
+		limits = blx__health_limits_of(blx__image_tree(image));
+		blx__image_unref(image);
+		root = health_json(overseer, &limits);
+	}
+	text = root != NULL ? json_dumps(root, JSON_COMPACT) : NULL;
+	json_decref(root);
+	if (text == NULL) {
+		blx__request_fail(request, BLX_ENOMEM, "out of memory");
+		return;
+	}
+	response.body = (const uint8_t *)text;
+	response.body_len = strlen(text);
+	blx__request_finish(request, &response);
+	free(text);
+}
+
+/* ---- the whole ------------------------------------------------------------------ */
+
+void blx__overseer_init(struct blx__overseer *overseer, struct blx__node *node)
+{
+	*overseer = (struct blx__overseer){.node = node};
+	blx__reconcile_init(&overseer->reconcile, &ops, overseer);
+}
+
+int blx__overseer_host(struct blx__overseer *overseer, const blx_node_info *host)
+{
+	overseer->host = blx__memdup(host, sizeof *host);
+	return overseer->host != NULL ? 0 : BLX_ENOMEM;
+}
+
+void blx__overseer_finish(struct blx__overseer *overseer)
+{
+	PRE(overseer->reconcile.under_way == 0 && !overseer->writing);
+
+	blx__free(overseer->host);
+}
+
+void blx__overseer_tick(struct blx__overseer *overseer)
+{
+	struct blx__node *node = overseer->node;
+	uint64_t now = blx__mono_ns(node->env);
+	bool leads = blx__node_is_leader(node) && blx__node_has_contact(node);
+
+	if (node->stopping) {
+		return;
+	}
+	blx__reconcile_tick(&overseer->reconcile, leads ? node->raft.current_term : 0);
+	if (overseer->host != NULL && node->caught_up && node->leader != 0 &&
+		!overseer->writing && now - overseer->looked_ns >= LOOK_NS) {
+		overseer->looked_ns = now;
+		look_at_own(overseer);
+	}
+}
