@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* place plan, explain, why-not: nothing is changed by any of them. */
+/* place plan, explain, why-not, what-if: nothing is changed by any of them. */
 #include "ctx.h"
 #include "out.h"
 
@@ -97,10 +97,24 @@ static int add_constraint(const struct ctx *ctx, struct want *want, const struct
 	return 0;
 }
 
-static int want_of(const struct ctx *ctx, struct want *want)
+static int strategy_of(const struct ctx *ctx, int *ret_strategy)
 {
 	static const char *const strategies[] = {"least-allocated", "bin-pack", "first-fit"};
-	const char *strategy = opt_text(&ctx->args, "strategy");
+	const char *text = opt_text(&ctx->args, "strategy");
+	int i;
+
+	*ret_strategy = BLX_PLACE_LEAST_ALLOCATED;
+	for (i = 0; text != NULL && i < 3 && strcmp(strategies[i], text) != 0; i++) {
+	}
+	if (i == 3) {
+		return fail_usage(ctx, "--strategy must be least-allocated, bin-pack or first-fit");
+	}
+	*ret_strategy = i;
+	return 0;
+}
+
+static int want_of(const struct ctx *ctx, struct want *want)
+{
 	char fault[OPT_FAULT_SIZE];
 	uint64_t cpu = 0;
 	uint64_t memory = 0;
@@ -112,12 +126,7 @@ static int want_of(const struct ctx *ctx, struct want *want)
 		opt_number(&ctx->args, "memory", 0, INT32_MAX, &memory, fault) != 0) {
 		return fail_usage(ctx, "%s", fault);
 	}
-	for (i = 0; strategy != NULL && i < 3 && strcmp(strategies[i], strategy) != 0; i++) {
-	}
-	if (i == 3) {
-		return fail_usage(ctx, "--strategy must be least-allocated, bin-pack or first-fit");
-	}
-	want->request.strategy = strategy != NULL ? (int)i : BLX_PLACE_LEAST_ALLOCATED;
+	rv = strategy_of(ctx, &want->request.strategy);
 	want->request.cpu = (int64_t)cpu;
 	want->request.memory = (int64_t)memory;
 	want->request.name = opt_text(&ctx->args, "name");
@@ -314,6 +323,83 @@ int place_why_not(struct ctx *ctx)
 		rv = show_why_not(ctx, made, ctx->args.words[0]);
 	}
 	blx_place_plan_free(made);
+	blx_place_model_destroy(model);
+	return rv;
+}
+
+/* ---- what if -------------------------------------------------------------------- */
+
+static json_t *moves_json(const blx_place_moves *moves)
+{
+	blx_place_move move = {.size = sizeof move};
+	json_t *list = json_array();
+	size_t i;
+
+	for (i = 0; blx_place_moves_at(moves, i, &move) == 0; i++) {
+		(void)json_array_append_new(list,
+			json_pack("{s:s, s:s, s:s?, s:s?, s:s?}", "name", move.name, "from",
+				move.from, "to", move.to, "nearest", move.nearest, "why",
+				move.why));
+	}
+	return list;
+}
+
+static int print_moves(const struct ctx *ctx, const blx_place_moves *moves)
+{
+	blx_place_move move = {.size = sizeof move};
+	struct out_table table;
+	char why[BLX_PLACE_REASON_SIZE + BLX_NAME_MAX];
+	size_t i;
+
+	out_table_init(&table, 4);
+	out_table_add(&table, "NAME");
+	out_table_add(&table, "FROM");
+	out_table_add(&table, "TO");
+	out_table_add(&table, "WHY");
+	for (i = 0; blx_place_moves_at(moves, i, &move) == 0; i++) {
+		(void)snprintf(why, sizeof why, "%s%s%s", move.nearest != NULL ? move.nearest : "",
+			move.nearest != NULL ? " " : "", move.why != NULL ? move.why : "");
+		out_table_add(&table, move.name);
+		out_table_add(&table, move.from);
+		out_table_add(&table, move.to != NULL ? move.to : "nowhere");
+		out_table_add(&table, why);
+	}
+	return out_table_finish(ctx, &table);
+}
+
+static int show_moves(const struct ctx *ctx, const blx_place_moves *moves)
+{
+	blx_place_move move = {.size = sizeof move};
+	bool homeless = false;
+	size_t i;
+	int rv = ctx->json ? out_json(ctx, moves_json(moves)) : print_moves(ctx, moves);
+
+	for (i = 0; blx_place_moves_at(moves, i, &move) == 0; i++) {
+		homeless = homeless || move.to == NULL;
+	}
+	return rv == EXIT_OK && homeless ? EXIT_CONFLICT : rv;
+}
+
+int place_what_if(struct ctx *ctx)
+{
+	blx_error error = BLX_ERROR_INIT;
+	blx_place_model *model = NULL;
+	blx_place_moves *moves = NULL;
+	int strategy;
+	int rv = strategy_of(ctx, &strategy);
+
+	if (rv == 0) {
+		rv = ctx_connect(ctx);
+	}
+	if (rv == 0) {
+		rv = blx_place_model_read(ctx->client, 1, ctx_left_ms(ctx), &model, &error);
+		if (rv == 0) {
+			rv = blx_place_what_if(model, ctx->args.words, ctx->args.words_count,
+				strategy, &moves, &error);
+		}
+		rv = rv == 0 ? show_moves(ctx, moves) : fail(ctx, &error);
+	}
+	blx_place_moves_free(moves);
 	blx_place_model_destroy(model);
 	return rv;
 }

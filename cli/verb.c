@@ -85,6 +85,11 @@ static const struct opt opts_record[] = {
 	{0},
 };
 
+static const struct opt opts_what_if[] = {
+	{"strategy", 0, "least-allocated|bin-pack|first-fit", "(least-allocated)"},
+	{0},
+};
+
 static const struct opt opts_place[] = {
 	{"cpu", 0, "N", "thousandths of a processor"},
 	{"memory", 0, "N", "MiB"},
@@ -275,6 +280,10 @@ const struct verb verbs[] = {
 		place_explain},
 	{"place", "why-not", "NODE", 1, 1, VERB_MEMBER, "every reason against one node",
 		"Exit 5: it will not do.\n", opts_place, place_why_not},
+	{"place", "what-if", "NODE ...", 1, VERB_WORDS_ANY, VERB_MEMBER,
+		"where everything on some nodes would go without them",
+		"Nothing is changed. Exit 5: something has no place.\n", opts_what_if,
+		place_what_if},
 	{"place", "ls", "", 0, 0, VERB_MEMBER, "list the placements", NULL, opts_record,
 		place_ls},
 	{"place", "show", "NAME", 1, 1, VERB_MEMBER, "where a service is placed", NULL,

@@ -88,6 +88,7 @@ int svc_show(struct ctx *ctx);
 int place_plan(struct ctx *ctx);
 int place_explain(struct ctx *ctx);
 int place_why_not(struct ctx *ctx);
+int place_what_if(struct ctx *ctx);
 int place_ls(struct ctx *ctx);
 int place_show(struct ctx *ctx);
 int reservation_ls(struct ctx *ctx);

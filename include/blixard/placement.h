@@ -46,11 +46,13 @@ typedef struct blx_place_use {
 	const char *group; /* NULL: none */
 	int64_t cpu;
 	int64_t memory;
+	const blx_constraint *constraints; /* for blx_place_what_if(); NULL: none */
+	size_t constraints_count;
 } blx_place_use;
 BLX_API int blx_place_model_add_use(
 	blx_place_model *model, const char *node, const blx_place_use *use);
 
-/* For what-if: without the node. BLX_ENOENT. */
+/* As if there were no such node, with what is on it. BLX_ENOENT. */
 BLX_API int blx_place_model_remove_node(blx_place_model *model, const char *node);
 
 BLX_API size_t blx_place_model_nodes(const blx_place_model *model);
@@ -130,6 +132,39 @@ BLX_API int blx_place_plan_reason(const blx_place_plan *plan, size_t i, size_t k
  * fits, or there are no nodes. */
 BLX_API int64_t blx_place_plan_nearest(const blx_place_plan *plan);
 BLX_API void blx_place_plan_free(blx_place_plan *plan); /* NULL is allowed */
+
+/* ---- what if ------------------------------------------------------------------------------- */
+
+typedef struct blx_place_moves blx_place_moves;
+
+/* What was on a node that is gone. All texts are borrowed from the model and the moves. */
+typedef struct blx_place_move {
+	size_t size;
+	const char *name;
+	const char *from;
+	const char *to;      /* NULL: it has no place */
+	const char *nearest; /* then the node with the fewest reasons against it */
+	const char *why;     /* and the first of them; with nearest NULL: why it can have no
+			      * place anywhere; both NULL: no node is left, or it has one */
+} blx_place_move;
+
+/*
+ * Where would everything go if these nodes were gone? The model is changed to show it:
+ * the nodes are taken out, and what was on them, placed one after the other by its own
+ * constraints, the largest first, is on others, or nowhere. A reservation without a
+ * service or a machine of its name has no constraints. The records of the store stay as
+ * they are.
+ * 0 also when something has no place. BLX_ENOENT: there is no such node, BLX_EINVAL:
+ * bad arguments; nothing was changed.
+ */
+BLX_API int blx_place_what_if(blx_place_model *model, const char *const *nodes, size_t count,
+	int strategy, blx_place_moves **ret_moves, blx_error *error);
+
+/* In the order in which they were placed at first: the largest first. */
+BLX_API size_t blx_place_moves_count(const blx_place_moves *moves);
+BLX_API int blx_place_moves_at(
+	const blx_place_moves *moves, size_t i, blx_place_move *ret_move);
+BLX_API void blx_place_moves_free(blx_place_moves *moves); /* NULL is allowed */
 
 /* ---- reservations ------------------------------------------------------------------------ */
 

@@ -94,9 +94,14 @@ static void words_finish(struct blx__words *words)
 
 static void node_finish(struct blx__plan_node *node)
 {
+	size_t i;
+
 	blx__free(node->labels);
 	blx__free(node->capabilities);
 	blx__free(node->taints);
+	for (i = 0; i < node->uses_count; i++) {
+		blx__free(node->uses[i].constraints);
+	}
 	blx__free(node->uses);
 }
 
@@ -316,6 +321,25 @@ static int64_t larger(int64_t a, int64_t b)
 	return a > b ? a : b;
 }
 
+/* Those that came with the latest record that has any. */
+static bool use_constrain(struct blx__plan_use *use, const blx_place_use *from)
+{
+	blx_constraint *copy;
+
+	if (from->constraints_count == 0) {
+		return true;
+	}
+	copy = blx__malloc(from->constraints_count * sizeof *copy);
+	if (copy == NULL) {
+		return false;
+	}
+	memcpy(copy, from->constraints, from->constraints_count * sizeof *copy);
+	blx__free(use->constraints);
+	use->constraints = copy;
+	use->constraints_count = from->constraints_count;
+	return true;
+}
+
 static int use_add(
 	blx_place_model *model, struct blx__plan_node *node, const blx_place_use *from)
 {
@@ -324,7 +348,7 @@ static int use_add(
 	int64_t cpu;
 	int64_t memory;
 
-	if (use == NULL) {
+	if (use == NULL || !use_constrain(use, from)) {
 		return BLX_ENOMEM;
 	}
 	if (from->group != NULL && from->group[0] != '\0') {
@@ -348,7 +372,9 @@ int blx_place_model_add_use(
 	struct blx__plan_node *node;
 
 	if (model == NULL || node_name == NULL || use == NULL || use->name == NULL ||
-		use->name[0] == '\0' || use->cpu < 0 || use->memory < 0) {
+		use->name[0] == '\0' || use->cpu < 0 || use->memory < 0 ||
+		use->constraints_count > BLX_CONSTRAINTS_MAX ||
+		(use->constraints_count > 0 && use->constraints == NULL)) {
 		return BLX_EINVAL;
 	}
 	node = blx__model_node(model, node_name);
@@ -396,11 +422,15 @@ static void use_of(int kind, const void *record, const char **ret_node, blx_plac
 		use->group = service->group;
 		use->cpu = service->cpu;
 		use->memory = service->memory;
+		use->constraints = service->constraints;
+		use->constraints_count = service->constraints_count;
 	} else {
 		*ret_node = vm->state == BLX_VM_STOPPED ? "" : vm->host_node;
 		use->group = vm->group;
 		use->cpu = vm->cpu;
 		use->memory = vm->memory;
+		use->constraints = vm->constraints;
+		use->constraints_count = vm->constraints_count;
 	}
 }
 

@@ -31,6 +31,8 @@ struct blx__plan_use {
 	blx__word group;
 	int64_t cpu;
 	int64_t memory;
+	blx_constraint *constraints; /* owned */
+	size_t constraints_count;
 };
 
 struct blx__plan_label {

@@ -43,5 +43,11 @@ expect 2 "KEY=N" on a place plan --max-per-node g
 expect 4 "there is no node n9" on a place why-not n9
 [ "$(on b place explain --cpu 3500 -o json | jq -c '[.node, [.nodes[] | select(.fits | not) | .node]]')" = \
 	'["n3",["n1"]]' ] || fail "explain: $(on b place explain --cpu 3500 -o json)"
+expect 0 "db    n2    n3" on a place what-if n2
+expect 0 "v1    n1    n2" on a place what-if n1 n3 --strategy bin-pack
+expect 5 "nowhere" on a place what-if n1 n2 n3
+expect 4 "there is no node n9" on a place what-if n1 n9
+[ "$(on b place what-if n1 n2 n3 -o json | jq -c '[.[] | [.name, .to, .why]]')" = \
+	'[["v1",null,null],["db",null,null]]' ] || fail "without any node"
 expect 0 "" on a reservation rm v1
 [ "$(on a place plan --cpu 4000 --strategy first-fit)" = n1 ] || fail "what was let go of is not free"

@@ -4,12 +4,15 @@
  *
  *	given node NAME [cpu N] [memory N] [zone Z] [label K=V] [has CAPABILITY]
  *		[taint T] [draining] [failed] [degraded]
- *	given NAME on NODE [cpu N] [memory N] [group G]
+ *	given NAME on NODE [cpu N] [memory N] [group G] [a constraint, as below ...]
  *	when NAME [cpu N] [memory N] [group G] [strategy S] [on A,B] [not-on A,B]
  *		[needs A,B] [label K=V,W] [not-label K=V] [apart-from A] [together-with A]
  *		[max-per-node G=N] [spread L=N] [tolerate T] is placed
  *	then it goes to NODE
  *	then it goes nowhere
+ *	when node A,B is gone
+ *	then NAME moves to NODE
+ *	then NAME moves nowhere: NODE REASON
  *	then NODE says: REASON
  *	forget everything
  *
@@ -29,6 +32,7 @@ struct scenario {
 	unsigned line;
 	blx_place_model *model; /* owned */
 	blx_place_plan *plan;   /* owned; NULL: nothing was placed */
+	blx_place_moves *moves; /* owned; NULL: no node is gone */
 	unsigned checks;
 };
 
@@ -42,11 +46,19 @@ __attribute__((noreturn)) static void fail(
 	exit(1);
 }
 
-static void forget(struct scenario *scenario)
+/* What was decided borrows from the model. */
+static void clear(struct scenario *scenario)
 {
 	blx_place_plan_free(scenario->plan);
-	blx_place_model_destroy(scenario->model);
+	blx_place_moves_free(scenario->moves);
 	scenario->plan = NULL;
+	scenario->moves = NULL;
+}
+
+static void forget(struct scenario *scenario)
+{
+	clear(scenario);
+	blx_place_model_destroy(scenario->model);
 	if (blx_place_model_create(&scenario->model) != 0) {
 		fail(scenario, "out of memory", "");
 	}
@@ -84,6 +96,44 @@ static void values(const struct scenario *scenario, const char *text, blx_constr
 		memcpy(constraint->values[constraint->values_count++], text, len);
 		text += len + (text[len] == ',');
 	}
+}
+
+/* ---- constraints ------------------------------------------------------------------ */
+
+static const struct {
+	const char *word;
+	int kind;
+	char form; /* v: values, k: key and values, n: key and number */
+} kinds[] = {{"on", BLX_ON_NODE, 'v'}, {"not-on", BLX_NOT_ON_NODE, 'v'},
+	{"needs", BLX_NEEDS, 'v'}, {"label", BLX_LABEL_IN, 'k'},
+	{"not-label", BLX_LABEL_NOT_IN, 'k'}, {"apart-from", BLX_APART_FROM, 'v'},
+	{"together-with", BLX_TOGETHER_WITH, 'v'}, {"max-per-node", BLX_MAX_PER_NODE, 'n'},
+	{"spread", BLX_SPREAD, 'n'}, {"tolerate", BLX_TOLERATE, 'v'}};
+
+static void constraint_add(
+	const struct scenario *scenario, char **words, size_t *i, size_t *count)
+{
+	blx_constraint *constraint = &constraints[(*count)++];
+	const char *word = words[*i];
+	const char *value = next_of(scenario, words, i);
+	size_t k;
+
+	for (k = 0; k < sizeof kinds / sizeof kinds[0]; k++) {
+		if (strcmp(kinds[k].word, word) != 0) {
+			continue;
+		}
+		*constraint = (blx_constraint){.kind = kinds[k].kind};
+		if (kinds[k].form != 'v') {
+			pair(scenario, value, constraint->key, &value);
+		}
+		if (kinds[k].form == 'n') {
+			constraint->limit = atoll(value);
+		} else {
+			values(scenario, value, constraint);
+		}
+		return;
+	}
+	fail(scenario, "not understood: ", word);
 }
 
 /* ---- given ----------------------------------------------------------------------- */
@@ -132,7 +182,8 @@ static void given_node(struct scenario *scenario, char **words)
 
 static void given_use(struct scenario *scenario, char **words)
 {
-	blx_place_use use = {.size = sizeof use, .name = words[1]};
+	blx_place_use use = {
+		.size = sizeof use, .name = words[1], .constraints = constraints};
 	size_t i;
 
 	for (i = 4; words[i] != NULL; i++) {
@@ -143,7 +194,7 @@ static void given_use(struct scenario *scenario, char **words)
 		} else if (strcmp(words[i], "group") == 0) {
 			use.group = next_of(scenario, words, &i);
 		} else {
-			fail(scenario, "not understood: ", words[i]);
+			constraint_add(scenario, words, &i, &use.constraints_count);
 		}
 	}
 	if (blx_place_model_add_use(scenario->model, words[3], &use) != 0) {
@@ -164,42 +215,6 @@ static void given(struct scenario *scenario, char **words, size_t count)
 
 /* ---- when ------------------------------------------------------------------------- */
 
-static const struct {
-	const char *word;
-	int kind;
-	char form; /* v: values, k: key and values, n: key and number */
-} kinds[] = {{"on", BLX_ON_NODE, 'v'}, {"not-on", BLX_NOT_ON_NODE, 'v'},
-	{"needs", BLX_NEEDS, 'v'}, {"label", BLX_LABEL_IN, 'k'},
-	{"not-label", BLX_LABEL_NOT_IN, 'k'}, {"apart-from", BLX_APART_FROM, 'v'},
-	{"together-with", BLX_TOGETHER_WITH, 'v'}, {"max-per-node", BLX_MAX_PER_NODE, 'n'},
-	{"spread", BLX_SPREAD, 'n'}, {"tolerate", BLX_TOLERATE, 'v'}};
-
-static void constraint_add(
-	struct scenario *scenario, char **words, size_t *i, blx_place_request *request)
-{
-	blx_constraint *constraint = &constraints[request->constraints_count++];
-	const char *word = words[*i];
-	const char *value = next_of(scenario, words, i);
-	size_t k;
-
-	for (k = 0; k < sizeof kinds / sizeof kinds[0]; k++) {
-		if (strcmp(kinds[k].word, word) != 0) {
-			continue;
-		}
-		*constraint = (blx_constraint){.kind = kinds[k].kind};
-		if (kinds[k].form != 'v') {
-			pair(scenario, value, constraint->key, &value);
-		}
-		if (kinds[k].form == 'n') {
-			constraint->limit = atoll(value);
-		} else {
-			values(scenario, value, constraint);
-		}
-		return;
-	}
-	fail(scenario, "not understood: ", word);
-}
-
 static int strategy_of(const struct scenario *scenario, const char *text)
 {
 	static const char *const names[] = {"least-allocated", "bin-pack", "first-fit"};
@@ -213,7 +228,7 @@ static int strategy_of(const struct scenario *scenario, const char *text)
 	fail(scenario, "no strategy: ", text);
 }
 
-static void when(struct scenario *scenario, char **words, size_t count)
+static void when_placed(struct scenario *scenario, char **words, size_t count)
 {
 	blx_place_request request = BLX_PLACE_REQUEST_INIT;
 	blx_error error = BLX_ERROR_INIT;
@@ -237,13 +252,40 @@ static void when(struct scenario *scenario, char **words, size_t count)
 		} else if (strcmp(words[i], "strategy") == 0) {
 			request.strategy = strategy_of(scenario, next_of(scenario, words, &i));
 		} else {
-			constraint_add(scenario, words, &i, &request);
+			constraint_add(scenario, words, &i, &request.constraints_count);
 		}
 	}
-	blx_place_plan_free(scenario->plan);
+	clear(scenario);
 	rv = blx_place(scenario->model, &request, &scenario->plan, &error);
 	if (rv != 0 && rv != BLX_ENOPLACE) {
 		fail(scenario, "it was refused: ", error.message);
+	}
+}
+
+/* "node A,B is gone". */
+static void when_gone(struct scenario *scenario, char **words)
+{
+	const char *nodes[WORDS_MAX];
+	blx_error error = BLX_ERROR_INIT;
+	size_t count = 0;
+	char *rest = words[2];
+
+	while (count < WORDS_MAX && (nodes[count] = strtok_r(rest, ",", &rest)) != NULL) {
+		count++;
+	}
+	clear(scenario);
+	if (blx_place_what_if(scenario->model, nodes, count, BLX_PLACE_LEAST_ALLOCATED,
+		    &scenario->moves, &error) != 0) {
+		fail(scenario, "it was refused: ", error.message);
+	}
+}
+
+static void when(struct scenario *scenario, char **words, size_t count)
+{
+	if (count == 5 && strcmp(words[1], "node") == 0 && strcmp(words[4], "gone") == 0) {
+		when_gone(scenario, words);
+	} else {
+		when_placed(scenario, words, count);
 	}
 }
 
@@ -262,21 +304,47 @@ static void then_says(struct scenario *scenario, const char *node, const char *r
 			if (strcmp(text, reason) == 0) {
 				return;
 			}
-			fprintf(stderr, "%s says: %s\n", node, text);
 		}
 	}
 	fail(scenario, "it does not say: ", reason);
+}
+
+static void then_moves(const struct scenario *scenario, const char *line, char **words)
+{
+	blx_place_move move = {.size = sizeof move};
+	const char *reason = strstr(line, "nowhere: ");
+	char why[LINE_SIZE];
+	size_t i;
+
+	for (i = 0; blx_place_moves_at(scenario->moves, i, &move) == 0; i++) {
+		if (strcmp(move.name, words[1]) != 0) {
+			continue;
+		}
+		(void)snprintf(why, sizeof why, "%s %s", move.nearest, move.why);
+		if (reason != NULL && (move.to != NULL || strcmp(reason + 9, why) != 0)) {
+			fail(scenario, "it moves, or the reason is another: ", why);
+		}
+		if (reason == NULL && (move.to == NULL || strcmp(move.to, words[4]) != 0)) {
+			fail(scenario, "it moves to ", move.to != NULL ? move.to : why);
+		}
+		return;
+	}
+	fail(scenario, "it was not there: ", words[1]);
 }
 
 static void then(struct scenario *scenario, const char *line, char **words, size_t count)
 {
 	const char *node;
 
+	scenario->checks++;
+	if (scenario->moves != NULL && count >= 5 && strcmp(words[2], "moves") == 0) {
+		then_moves(scenario, line, words);
+		return;
+	}
 	if (scenario->plan == NULL) {
 		fail(scenario, "nothing was placed", "");
 	}
 	node = blx_place_plan_node(scenario->plan);
-	scenario->checks++;
 	if (count == 5 && strcmp(words[1], "it") == 0 && strcmp(words[3], "to") == 0) {
 		if (node == NULL || strcmp(node, words[4]) != 0) {
 			fail(scenario, "it goes to ", node != NULL ? node : "none");
@@ -340,7 +408,7 @@ int main(int argc, char **argv)
 	if (scenario.checks == 0) {
 		fail(&scenario, "nothing is checked", "");
 	}
-	blx_place_plan_free(scenario.plan);
+	clear(&scenario);
 	blx_place_model_destroy(scenario.model);
 	printf("%u checks\n", scenario.checks);
 	return 0;
