@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* node drain, undrain, label; health. */
+/* node drain, undrain, label, set; health. */
 #include "ctx.h"
 #include "out.h"
 
@@ -140,7 +140,124 @@ static int set_labels(const struct ctx *ctx, blx_node_info *info)
 int node_label(struct ctx *ctx)
 {
 	return change_node(ctx, set_labels,
-		"labels,status,health,draining,cpu,memory,capabilities,taints,zone,address");
+		"labels,status,health,draining,cpu,memory,capabilities,taints,zone,address,fixed");
+}
+
+/* ---- set ------------------------------------------------------------------------ */
+
+/* Whether the field is an operator's from now on, or the member's again. */
+static void fix(blx_node_info *info, const char *field, bool fixed)
+{
+	size_t i = 0;
+
+	while (i < info->fixed_count && strcmp(info->fixed[i], field) != 0) {
+		i++;
+	}
+	if (i == info->fixed_count && fixed && i < BLX_FIXED_MAX) {
+		(void)snprintf(info->fixed[info->fixed_count++], BLX_NAME_MAX, "%s", field);
+	} else if (i < info->fixed_count && !fixed) {
+		memcpy(info->fixed[i], info->fixed[--info->fixed_count], BLX_NAME_MAX);
+	}
+}
+
+static int set_amount(
+	const struct ctx *ctx, const char *field, const char *text, int64_t *ret_amount)
+{
+	uint64_t amount;
+
+	if (text[0] == '\0') {
+		return EXIT_OK; /* what it was, until the member says what its host has */
+	}
+	if (!opt_parse_number(text, 0, INT32_MAX, &amount)) {
+		return fail_usage(ctx, "%s=%.40s: must be a number up to %d", field, text,
+			INT32_MAX);
+	}
+	*ret_amount = (int64_t)amount;
+	return EXIT_OK;
+}
+
+/* "a,b,c". */
+static int set_names(const struct ctx *ctx, const char *field, const char *text,
+	char (*names)[BLX_NAME_MAX], size_t max, size_t *count)
+{
+	*count = 0;
+	while (*text != '\0') {
+		size_t len = strcspn(text, ",");
+
+		if (len == 0 || len >= BLX_NAME_MAX || *count == max) {
+			return fail_usage(ctx,
+				"%s: must be at most %zu names of 1 to %d bytes, with commas "
+				"between them",
+				field, max, BLX_NAME_MAX - 1);
+		}
+		memset(names[*count], 0, BLX_NAME_MAX);
+		memcpy(names[(*count)++], text, len);
+		text += len + (text[len] == ',');
+	}
+	return EXIT_OK;
+}
+
+static int set_zone(const struct ctx *ctx, const char *text, blx_node_info *info)
+{
+	if (strlen(text) >= sizeof info->zone) {
+		return fail_usage(ctx, "zone: must be at most %d bytes", BLX_NAME_MAX - 1);
+	}
+	memset(info->zone, 0, sizeof info->zone);
+	memcpy(info->zone, text, strlen(text));
+	return EXIT_OK;
+}
+
+static int set_field(const struct ctx *ctx, blx_node_info *info, const char *word)
+{
+	static const char *const detected[] = {"cpu=", "memory=", "capabilities="};
+	const char *equals = strchr(word, '=');
+	const char *text = equals != NULL ? equals + 1 : "";
+	char field[sizeof "capabilities"];
+	size_t i;
+
+	for (i = 0; i < sizeof detected / sizeof detected[0]; i++) {
+		if (strncmp(word, detected[i], strlen(detected[i])) == 0) {
+			(void)snprintf(field, sizeof field, "%.*s", (int)(equals - word), word);
+			fix(info, field, text[0] != '\0');
+		}
+	}
+	if (strncmp(word, "cpu=", 4) == 0) {
+		return set_amount(ctx, "cpu", text, &info->cpu);
+	}
+	if (strncmp(word, "memory=", 7) == 0) {
+		return set_amount(ctx, "memory", text, &info->memory);
+	}
+	if (strncmp(word, "capabilities=", 13) == 0) {
+		return set_names(ctx, "capabilities", text, info->capabilities,
+			BLX_CAPABILITIES_MAX, &info->capabilities_count);
+	}
+	if (strncmp(word, "taints=", 7) == 0) {
+		return set_names(ctx, "taints", text, info->taints, BLX_TAINTS_MAX,
+			&info->taints_count);
+	}
+	if (strncmp(word, "zone=", 5) == 0) {
+		return set_zone(ctx, text, info);
+	}
+	return fail_usage(ctx,
+		"\"%.80s\": must be cpu=, memory=, capabilities=, taints= or zone= and a value",
+		word);
+}
+
+static int set_fields(const struct ctx *ctx, blx_node_info *info)
+{
+	size_t i;
+	int rv = EXIT_OK;
+
+	for (i = 1; rv == EXIT_OK && i < ctx->args.words_count; i++) {
+		rv = set_field(ctx, info, ctx->args.words[i]);
+	}
+	return rv;
+}
+
+int node_set(struct ctx *ctx)
+{
+	return change_node(ctx, set_fields,
+		"labels,status,health,draining,cpu,memory,capabilities,taints,zone,address,fixed");
 }
 
 /* ---- health --------------------------------------------------------------------- */

@@ -197,6 +197,11 @@ const struct verb verbs[] = {
 		NULL, node_undrain},
 	{"node", "label", "NAME KEY=VALUE [...]", 2, VERB_WORDS_ANY, VERB_MEMBER,
 		"set labels of a node, or with KEY= remove them", NULL, NULL, node_label},
+	{"node", "set", "NAME FIELD=VALUE [...]", 2, VERB_WORDS_ANY, VERB_MEMBER,
+		"set cpu, memory, capabilities, taints, zone of a node",
+		"cpu, memory and capabilities that were set stay so; with no value behind the =\n"
+		"they are again what the host has. Lists have commas: taints=gpu,old.\n",
+		NULL, node_set},
 	{"health", NULL, "", 0, 0, VERB_MEMBER, "how the members are, as the leader hears them",
 		"Exit 1: the worst voter is not Healthy.\n", NULL, health},
 	{"kv", "get", "PATH", 1, 1, VERB_MEMBER, "write a value to standard output", NULL,

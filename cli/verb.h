@@ -80,6 +80,7 @@ int view_rm(struct ctx *ctx);
 int node_drain(struct ctx *ctx);
 int node_undrain(struct ctx *ctx);
 int node_label(struct ctx *ctx);
+int node_set(struct ctx *ctx);
 int health(struct ctx *ctx);
 int node_ls(struct ctx *ctx);
 int node_show(struct ctx *ctx);

@@ -29,6 +29,7 @@ extern "C" {
 #define BLX_LABELS_MAX      32
 #define BLX_CAPABILITIES_MAX 32
 #define BLX_TAINTS_MAX      16
+#define BLX_FIXED_MAX       4
 #define BLX_CONSTRAINTS_MAX 32
 #define BLX_VALUES_MAX      8
 #define BLX_NETWORKS_MAX    8
@@ -131,6 +132,10 @@ typedef struct blx_node_info {
 	blx_label labels[BLX_LABELS_MAX];
 	size_t taints_count;
 	char taints[BLX_TAINTS_MAX][BLX_NAME_MAX];
+	size_t fixed_count;
+	char fixed[BLX_FIXED_MAX][BLX_NAME_MAX]; /* of "cpu", "memory" and "capabilities":
+						  * an operator set them, and the member does
+						  * not say what its host has instead */
 	char *extra;
 } blx_node_info;
 

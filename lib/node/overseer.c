@@ -93,19 +93,42 @@ static bool same_capabilities(const blx_node_info *a, const blx_node_info *b)
 	       memcmp(a->capabilities, b->capabilities, sizeof a->capabilities) == 0;
 }
 
-/* What the host says counts for what it can see of itself; the rest is the operator's. */
+static bool is_fixed(const blx_node_info *record, const char *field)
+{
+	size_t i;
+
+	for (i = 0; i < record->fixed_count; i++) {
+		if (strcmp(record->fixed[i], field) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* What the host says counts for what it can see of itself, unless an operator fixed it;
+ * the rest is the operator's. True: something is another now. */
 static bool merge(const blx_node_info *host, blx_node_info *record)
 {
-	if (record->cpu == host->cpu && record->memory == host->memory &&
-		same_capabilities(record, host) && strcmp(record->address, host->address) == 0) {
-		return false;
+	bool cpu = record->cpu != host->cpu && !is_fixed(record, "cpu");
+	bool memory = record->memory != host->memory && !is_fixed(record, "memory");
+	bool capabilities =
+		!same_capabilities(record, host) && !is_fixed(record, "capabilities");
+	bool address = strcmp(record->address, host->address) != 0;
+
+	if (cpu) {
+		record->cpu = host->cpu;
 	}
-	record->cpu = host->cpu;
-	record->memory = host->memory;
-	record->capabilities_count = host->capabilities_count;
-	memcpy(record->capabilities, host->capabilities, sizeof record->capabilities);
-	memcpy(record->address, host->address, sizeof record->address);
-	return true;
+	if (memory) {
+		record->memory = host->memory;
+	}
+	if (capabilities) {
+		record->capabilities_count = host->capabilities_count;
+		memcpy(record->capabilities, host->capabilities, sizeof record->capabilities);
+	}
+	if (address) {
+		memcpy(record->address, host->address, sizeof record->address);
+	}
+	return cpu || memory || capabilities || address;
 }
 
 static void on_written(int code, void *data, uint64_t number)

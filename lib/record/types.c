@@ -134,6 +134,7 @@ static const struct blx__field node_fields[] = {
 	TEXT(blx_node_info, address),
 	MAP(blx_node_info, labels),
 	TEXTS(blx_node_info, taints),
+	TEXTS(blx_node_info, fixed),
 };
 
 static const struct blx__field placement_fields[] = {

@@ -36,6 +36,17 @@ echo "-- drained, and labelled"
 expect 0 "" on a node label b disk=ssd rack=7
 expect 0 "" on a node label b rack=
 [ "$(field b labels)" = '{"disk":"ssd"}' ] || fail "labels: $(field b labels)"
+expect 0 "" on a node set b cpu=1500 taints=gpu,old zone=east
+[ "$(on a node show b -o json | jq -c '[.cpu, .taints, .zone, .fixed]')" = '[1500,["gpu","old"],"east",["cpu"]]' ] ||
+	fail "set: $(on a node show b -o json)"
+expect 5 "has taints that are not tolerated: gpu old" on a place why-not b
+sleep 2.5 # the member looks at its record now and then
+[ "$(field b cpu)" = 1500 ] || fail "cpu does not stay as it was set: $(field b cpu)"
+expect 0 "" on a node set b cpu= taints= zone=
+until_field b cpu "$(($(nproc) * 1000))"
+until_field b taints null
+expect 2 "must be a number" on a node set b memory=lots
+expect 2 "must be cpu=" on a node set b color=red
 expect 0 "" on a node drain b
 until_field b status '"Draining"'
 expect 5 "is Draining" on a place why-not b
