@@ -85,6 +85,12 @@ static const struct opt opts_record[] = {
 	{0},
 };
 
+static const struct opt opts_svc_cas[] = {
+	{"expect-state", 0, "STATE", "Running, Stopped, Failed and so on"},
+	{"expect-node", 0, "NODE", "where it is; empty: nowhere"},
+	{0},
+};
+
 static const struct opt opts_what_if[] = {
 	{"strategy", 0, "least-allocated|bin-pack|first-fit", "(least-allocated)"},
 	{0},
@@ -278,6 +284,11 @@ const struct verb verbs[] = {
 	{"svc", "ls", "", 0, 0, VERB_MEMBER, "list the services", NULL, opts_record, svc_ls},
 	{"svc", "show", "NAME", 1, 1, VERB_MEMBER, "what is known of a service", NULL,
 		opts_record, svc_show},
+	{"svc", "cas", "NAME FIELD=VALUE [...]", 2, VERB_WORDS_ANY, VERB_MEMBER,
+		"set fields of a service's record, if it is as expected",
+		"What is not named is kept, whoever changes it meanwhile. Values are as in JSON,\n"
+		"or text. Exit 5: it is not as expected.\n",
+		opts_svc_cas, svc_cas},
 	{"place", "plan", "", 0, 0, VERB_MEMBER, "which node would be chosen",
 		"Nothing is changed. Exit 5: none will do.\n", opts_place, place_plan},
 	{"place", "explain", "", 0, 0, VERB_MEMBER,

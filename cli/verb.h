@@ -86,6 +86,7 @@ int node_ls(struct ctx *ctx);
 int node_show(struct ctx *ctx);
 int svc_ls(struct ctx *ctx);
 int svc_show(struct ctx *ctx);
+int svc_cas(struct ctx *ctx);
 int place_plan(struct ctx *ctx);
 int place_explain(struct ctx *ctx);
 int place_why_not(struct ctx *ctx);

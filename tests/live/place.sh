@@ -25,6 +25,16 @@ expect 0 "Bound" on b reservation ls --consistent
 expect 4 "not found" on a vm show none
 expect 0 "NAME" on a migrate ls
 
+expect 5 'state is "Running", not "Stopped"' on a svc cas db --expect-state Stopped cpu=600
+expect 5 'node is "n2", not "n1"' on a svc cas db --expect-state Running --expect-node n1 cpu=600
+expect 0 "revision" on a svc cas db --expect-state Running --expect-node n2 state=Stopping shared=true
+[ "$(on a svc show db --consistent -o json | jq -c '[.state, .node, .shared, .later, (.timestamp | length)]')" = \
+	'["Stopping","n2",true,1,24]' ] || fail "svc cas: $(on a svc show db --consistent -o json)"
+expect 2 "must be one of" on a svc cas db state=Lost
+expect 2 "must be FIELD=VALUE" on a svc cas db Running
+expect 4 "not found" on a svc cas nothing state=Running
+expect 0 "revision" on a svc cas db --expect-node n2 state=Running
+
 echo "-- plans"
 [ "$(on a place plan --cpu 1000 --memory 1024)" = n3 ] || fail "not where most is left"
 [ "$(on a place plan --cpu 1000 --strategy bin-pack)" = n1 ] || fail "not where least is left"
@@ -51,3 +61,16 @@ expect 4 "there is no node n9" on a place what-if n1 n9
 	'[["v1",null,null],["db",null,null]]' ] || fail "without any node"
 expect 0 "" on a reservation rm v1
 [ "$(on a place plan --cpu 4000 --strategy first-fit)" = n1 ] || fail "what was let go of is not free"
+
+echo "-- what someone who died had reserved is free again"
+lease=$(on a lease grant --ttl 1s)
+began=$(date +%s%3N)
+expect 0 "revision" on a kv put /:reservations/v2 '{"node":"n1","cpu":4000,"state":"Pending"}' --lease "$lease"
+expect 5 "has 0 of cpu left" on b place why-not n1 --cpu 1
+until on b place why-not n1 --cpu 4000 >/dev/null; do
+	[ $(($(date +%s%3N) - began)) -lt 10000 ] || fail "it stays reserved"
+done
+took=$(($(date +%s%3N) - began))
+[ "$took" -ge 1000 ] || fail "free after $took ms, while the lease was on"
+[ "$took" -le 3000 ] || fail "free after $took ms only"
+echo "ok: after $took ms"
