@@ -250,6 +250,36 @@ BLX_API int blx_record_cas(blx_client *client, int kind, const char *name,
 	const void *expect, const char *fields, const void *record, uint32_t timeout_ms,
 	uint64_t *ret_revision, blx_error *error);
 
+/* ---- settings ---------------------------------------------------------------------------- */
+
+/*
+ * What members act on, of the values below /:config: decimal numbers, and durations as
+ * "5s", "500ms", "2m" or milliseconds. What is put there and cannot be is refused with
+ * BLX_EINVAL.
+ */
+typedef struct blx_config {
+	size_t size;
+	uint64_t health_degraded_after_ms; /* health.degraded_after; 5000 */
+	uint64_t health_failed_after_ms;   /* health.failed_after; 30000; less than
+					    * degraded_after: both count as not set */
+	uint64_t quota_bytes;              /* quota.bytes; 0: no limit */
+	uint64_t quota_keys;               /* quota.keys; 0: no limit */
+} blx_config;
+
+#define BLX_CONFIG_INIT                                                                  \
+	{                                                                                \
+		sizeof(blx_config), 0, 0, 0, 0                                           \
+	}
+
+/* With the defaults for what is not set. BLX_EINVAL: ret_config->size. */
+BLX_API int blx_config_get(blx_client *client, int consistent, uint32_t timeout_ms,
+	blx_config *ret_config, blx_error *error);
+/* name: "quota.keys"; value NULL: the default again (BLX_ENOENT: it was). BLX_EINVAL: there is no
+ * such setting, or it cannot be that. ret_revision may be NULL. Every member holds by it
+ * once it has applied the write. */
+BLX_API int blx_config_set(blx_client *client, const char *name, const char *value,
+	uint32_t timeout_ms, uint64_t *ret_revision, blx_error *error);
+
 #ifdef __cplusplus
 }
 #endif

@@ -13,9 +13,9 @@
 #include "base/assert.h"
 #include "base/codec.h"
 #include "machine/lease_record.h"
-#include "machine/quota.h"
 #include "machine/view_record.h"
 #include "record/check.h"
+#include "record/settings.h"
 #include "store/txn.h"
 
 #define HEADER_SIZE  37
@@ -74,7 +74,7 @@ int blx__command_check(const void *data, size_t len, blx_error *error)
 	if (rv != 0 || !system) {
 		return rv; /* as nearly always: no need to look at each line again */
 	}
-	rv = blx__quota_check(command.body, command.body_len, error);
+	rv = blx__settings_check(command.body, command.body_len, error);
 	if (rv == 0) {
 		rv = blx__lease_record_check(command.body, command.body_len, error);
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "machine/quota.h"
 
-#include "base/assert.h"
+#include "record/settings.h"
 #include "store/path.h"
 
 #include <string.h>
@@ -9,50 +9,10 @@
 #define CONFIG     ":config"
 #define CONFIG_LEN (sizeof CONFIG - 1)
 
-/* As keys: a 0 byte between the components. */
-#define BYTES_KEY CONFIG "\0quota.bytes"
-#define KEYS_KEY  CONFIG "\0quota.keys"
-#define LEN(key)  (sizeof(key) - 1)
-
-/* More may not fit 64 bits. */
-#define DIGITS_MAX 19
-
-static bool parse(const uint8_t *text, size_t len, uint64_t *ret)
-{
-	uint64_t value = 0;
-	size_t i;
-
-	if (len > 0 && text[len - 1] == '\n') {
-		len--; /* of echo */
-	}
-	if (len == 0 || len > DIGITS_MAX) {
-		return false;
-	}
-	for (i = 0; i < len; i++) {
-		if (text[i] < '0' || text[i] > '9') {
-			return false;
-		}
-		value = value * 10 + (uint64_t)(text[i] - '0');
-	}
-	*ret = value;
-	return true;
-}
-
-static uint64_t setting(const struct blx__tree *tree, const char *key, size_t len)
-{
-	const struct blx__item *item = blx__tree_get(tree, (const uint8_t *)key, len);
-	uint64_t value = 0;
-
-	if (item == NULL || !parse(blx__item_value(item), blx__item_value_len(item), &value)) {
-		return 0;
-	}
-	return value;
-}
-
 struct blx__quota blx__quota_of(const struct blx__tree *tree)
 {
-	return (struct blx__quota){.bytes = setting(tree, BYTES_KEY, LEN(BYTES_KEY)),
-		.keys = setting(tree, KEYS_KEY, LEN(KEYS_KEY))};
+	return (struct blx__quota){.bytes = blx__setting_of(tree, BLX__SETTING_QUOTA_BYTES),
+		.keys = blx__setting_of(tree, BLX__SETTING_QUOTA_KEYS)};
 }
 
 /* ---- admission ---------------------------------------------------------------------- */
@@ -125,31 +85,4 @@ int blx__quota_admits(const struct blx__quota *quota, struct blx__tree *tree,
 	}
 	blx__tree_unref(after);
 	return rv;
-}
-
-/* ---- what is set ---------------------------------------------------------------------- */
-
-static bool is_key(const struct blx__txn_line *line, const char *key, size_t len)
-{
-	return line->key_len == len && memcmp(line->key, key, len) == 0;
-}
-
-static int check_line(const struct blx__txn_line *line, void *data)
-{
-	bool bytes = is_key(line, BYTES_KEY, LEN(BYTES_KEY));
-	uint64_t value;
-
-	if (line->kind != BLX__TXN_PUT ||
-		(!bytes && !is_key(line, KEYS_KEY, LEN(KEYS_KEY))) ||
-		parse(line->value, line->value_len, &value)) {
-		return 0;
-	}
-	return blx__error_set(data, BLX_EINVAL,
-		"/" CONFIG "/quota.%s: must be a decimal number; 0: no limit",
-		bytes ? "bytes" : "keys");
-}
-
-int blx__quota_check(const void *txn, size_t len, blx_error *error)
-{
-	return blx__txn_each_op(txn, len, check_line, error);
 }

@@ -37,8 +37,4 @@ bool blx__quota_is_setting(const struct blx__item *item);
 int blx__quota_admits(const struct blx__quota *quota, struct blx__tree *tree,
 	uint64_t revision, const void *txn, size_t len);
 
-/* A transaction that sets a limit to what is no number: BLX_EINVAL, with the path. Of one
- * that blx__txn_check() has found to be right. */
-int blx__quota_check(const void *txn, size_t len, blx_error *error);
-
 #endif

@@ -14,9 +14,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define BLX__HEALTH_DEGRADED_NS INT64_C(5000000000)
-#define BLX__HEALTH_FAILED_NS   INT64_C(30000000000)
-
 struct blx__health_limits {
 	int64_t degraded_ns;
 	int64_t failed_ns;
@@ -25,9 +22,6 @@ struct blx__health_limits {
 /* As /:config/health.degraded_after and health.failed_after say ("5s", "500ms", or ms), or
  * the defaults; what is no duration, or the wrong way round, counts as not set. */
 struct blx__health_limits blx__health_limits_of(const struct blx__tree *tree);
-
-/* "5s", "500ms", "2m", or milliseconds. */
-bool blx__duration_parse(const char *text, size_t len, int64_t *ret_ns);
 
 int blx__health_of(const struct blx__health_limits *limits, int64_t age_ns);
 

@@ -262,38 +262,6 @@ Test(quota, an_image_brings_it_along, .init = begin, .fini = end)
 	blx__image_unref(image);
 }
 
-static int check_value(const char *value)
-{
-	blx_error error = BLX_ERROR_INIT;
-	struct blx__txn txn;
-	struct blx__buf body;
-	int rv;
-
-	blx__txn_init(&txn);
-	blx__buf_init(&body);
-	line(&txn, BLX__TXN_PUT, BYTES_KEY, sizeof BYTES_KEY - 1, value);
-	blx__txn_encode(&txn, &body);
-	rv = blx__quota_check(body.data, body.len, &error);
-	if (rv != 0) {
-		cr_assert_not_null(strstr(error.message, "/:config/quota.bytes"));
-	}
-	blx__buf_finish(&body);
-	blx__txn_finish(&txn);
-	return rv;
-}
-
-Test(quota, what_is_no_number_is_refused_before_it_is_logged)
-{
-	cr_assert_eq(check_value("0"), 0);
-	cr_assert_eq(check_value("1048576\n"), 0);
-	cr_assert_eq(check_value("9999999999999999999"), 0);
-	cr_assert_eq(check_value(""), BLX_EINVAL);
-	cr_assert_eq(check_value("\n"), BLX_EINVAL);
-	cr_assert_eq(check_value("-1"), BLX_EINVAL);
-	cr_assert_eq(check_value("1M"), BLX_EINVAL);
-	cr_assert_eq(check_value("99999999999999999999"), BLX_EINVAL);
-}
-
 Test(quota, what_is_no_number_sets_no_limit_if_it_comes_all_the_same, .init = begin,
 	.fini = end)
 {
