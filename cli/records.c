@@ -24,12 +24,11 @@ static const struct {
 	[BLX_RECORD_MIGRATION] = {"/:migrations", {"state", "service", "from", "to", NULL}},
 };
 
-/* As JSON; a placement may be a name and nothing else. */
-static json_t *record_of(int kind, const void *value, size_t len)
+json_t *record_json(int kind, const void *value, size_t len)
 {
-	json_t *root = json_loadb(value, len, 0, NULL);
+	json_t *root = value != NULL ? json_loadb(value, len, 0, NULL) : NULL;
 
-	if (!json_is_object(root) && kind == BLX_RECORD_PLACEMENT) {
+	if (value != NULL && !json_is_object(root) && kind == BLX_RECORD_PLACEMENT) {
 		json_decref(root);
 		return json_pack("{s:s%}", "node", value, len);
 	}
@@ -51,7 +50,7 @@ static void add_cell(struct out_table *table, const json_t *json)
 
 static void row(struct out_table *table, int kind, const blx_list_entry *entry)
 {
-	json_t *root = record_of(kind, entry->value, entry->value_len);
+	json_t *root = record_json(kind, entry->value, entry->value_len);
 	size_t i;
 
 	out_table_add(table, entry->name);
@@ -100,7 +99,7 @@ static int print_json(const struct ctx *ctx, int kind, const blx_list *list)
 	for (i = 0; root != NULL && blx_list_at(list, i, &entry) == 0; i++) {
 		if (entry.has_value &&
 			json_object_set_new(root, entry.name,
-				record_of(kind, entry.value, entry.value_len)) != 0) {
+				record_json(kind, entry.value, entry.value_len)) != 0) {
 			json_decref(root);
 			root = NULL;
 		}
@@ -169,7 +168,7 @@ int record_show(struct ctx *ctx, int kind)
 		    ctx->client, path, &opts, &value, NULL, &error) != 0) {
 		return fail(ctx, &error);
 	}
-	root = record_of(kind, blx_value_data(value), blx_value_len(value));
+	root = record_json(kind, blx_value_data(value), blx_value_len(value));
 	blx_value_unref(value);
 	if (ctx->json) {
 		return out_json(ctx, root);

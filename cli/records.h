@@ -3,7 +3,14 @@
 #ifndef BLX_CLI_RECORDS_H
 #define BLX_CLI_RECORDS_H
 
+#include <jansson.h>
+#include <stddef.h>
+
 struct ctx;
+
+/* A value as JSON; a placement may be a name and nothing else. NULL: there is none, or it is no
+ * JSON. */
+json_t *record_json(int kind, const void *value, size_t len);
 
 /* All of a kind, and one by the first argument. */
 int record_ls(struct ctx *ctx, int kind);

@@ -121,6 +121,12 @@ static const struct opt opts_sql[] = {
 	{0},
 };
 
+static const struct opt opts_events[] = {
+	{"from", 0, "N", "the first revision that is wanted; otherwise what comes from now on"},
+	{"count", 0, "N", "end after so many"},
+	{0},
+};
+
 static const struct opt opts_watch[] = {
 	{"from", 0, "N", "the first revision that is wanted; otherwise what comes from now on"},
 	{"prev", 0, NULL, "with the value that was there before"},
@@ -335,6 +341,11 @@ const struct verb verbs[] = {
 		"fails.\n"
 		"--timeout is for connecting only.\n",
 		opts_watch, watch},
+	{"events", NULL, "", 0, 0, VERB_MEMBER,
+		"print what changes in the records of nodes, services and so on",
+		"Field by field, until it is stopped. Exit 1: what is to be told is no longer "
+		"kept.\n",
+		opts_events, events},
 	{"cluster", "init", "[NAME=HOST:PORT ...]", 0, VERB_WORDS_ANY, 0,
 		"found a cluster: make a member's data directory",
 		"Run it once on each founding member, with the same members, then start "

@@ -82,6 +82,7 @@ int node_undrain(struct ctx *ctx);
 int node_label(struct ctx *ctx);
 int node_set(struct ctx *ctx);
 int health(struct ctx *ctx);
+int events(struct ctx *ctx);
 int node_ls(struct ctx *ctx);
 int node_show(struct ctx *ctx);
 int svc_ls(struct ctx *ctx);

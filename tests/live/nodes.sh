@@ -33,7 +33,12 @@ field a capabilities | grep -q "$(uname -m)" || fail "capabilities: $(field a ca
 expect 0 "Healthy; 1 voters may fail still" on b health
 
 echo "-- drained, and labelled"
+next_revision() { # NODE
+	on "$1" sql --consistent "SELECT max(mod_revision) + 1 AS r FROM kv" -o json | jq .r
+}
+from=$(next_revision a)
 expect 0 "" on a node label b disk=ssd rack=7
+expect 0 'node b changed: labels none -> {"disk":"ssd","rack":"7"}' on b events --from "$from" --count 1
 expect 0 "" on a node label b rack=
 [ "$(field b labels)" = '{"disk":"ssd"}' ] || fail "labels: $(field b labels)"
 expect 0 "" on a node set b cpu=1500 taints=gpu,old zone=east
@@ -72,6 +77,7 @@ still=a
 [ "$leader" != a ] || still=b
 asked=c
 [ "$leader" != c ] && [ "$still" != c ] || asked=$leader
+from=$(next_revision "$asked")
 kill -STOP "${pid_of[$still]}"
 began=$(date +%s%3N)
 field() { on "$asked" node show "$1" --consistent -o json | jq -c ".$2"; }
@@ -81,6 +87,9 @@ took=$(($(date +%s%3N) - began))
 [ "$took" -ge 3000 ] || fail "Failed after $took ms"
 [ "$(field "$still" status)" = '"Failed"' ] || fail "its status: $(field "$still" status)"
 expect 1 "Failed" on "$asked" health
+expect 0 "node $still changed: health none -> Degraded" on "$asked" events --from "$from" --count 1
+expect 0 "$still changed: status Active -> Failed, health Degraded -> Failed" \
+	on "$asked" events --from "$from" --count 2
 expect 5 "its health is Failed" on "$asked" place why-not "$still"
 kill -CONT "${pid_of[$still]}"
 until_field "$still" health null # the default is not written out
