@@ -1,94 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "plan/model.h"
 
-#include "base/assert.h"
-#include "base/list.h"
 #include "base/mem.h"
 #include "record/fields.h"
 #include "store/path.h"
 
 #include <string.h>
-
-struct blx__word_entry {
-	struct blx__table_link link;
-	blx__word number;
-	char text[];
-};
-
-/* ---- words ---------------------------------------------------------------------- */
-
-static struct blx__word_entry *entry_of(struct blx__table_link *link)
-{
-	return blx__container_of(link, struct blx__word_entry, link);
-}
-
-blx__word blx__word_find(const struct blx__words *words, const char *text)
-{
-	struct blx__table_link *link =
-		blx__table_find(&words->table, blx__table_hash(text, strlen(text)));
-
-	while (link != NULL && strcmp(entry_of(link)->text, text) != 0) {
-		link = blx__table_find_next(link);
-	}
-	return link != NULL ? entry_of(link)->number : 0;
-}
-
-const char *blx__word_text(const struct blx__words *words, blx__word word)
-{
-	return word != 0 ? words->list[word - 1]->text : "";
-}
-
-static bool words_room(struct blx__words *words)
-{
-	size_t room = words->room == 0 ? 64 : 2 * words->room;
-	struct blx__word_entry **grown;
-
-	if (words->count < words->room) {
-		return true;
-	}
-	grown = blx__realloc(words->list, room * sizeof(struct blx__word_entry *));
-	if (grown == NULL) {
-		return false;
-	}
-	words->list = grown;
-	words->room = room;
-	return true;
-}
-
-/* 0: no memory, or the text is empty. */
-static blx__word word_of(struct blx__words *words, const char *text)
-{
-	blx__word word = blx__word_find(words, text);
-	size_t size = strlen(text) + 1;
-	struct blx__word_entry *entry;
-
-	if (word != 0 || size == 1 || !words_room(words)) {
-		return word;
-	}
-	entry = blx__calloc(1, sizeof *entry + size);
-	if (entry == NULL) {
-		return 0;
-	}
-	memcpy(entry->text, text, size);
-	if (blx__table_add(&words->table, &entry->link, blx__table_hash(text, size - 1)) != 0) {
-		blx__free(entry);
-		return 0;
-	}
-	words->list[words->count++] = entry;
-	entry->number = (blx__word)words->count;
-	return entry->number;
-}
-
-static void words_finish(struct blx__words *words)
-{
-	size_t i;
-
-	for (i = 0; i < words->count; i++) {
-		blx__free(words->list[i]);
-	}
-	blx__free(words->list);
-	blx__table_finish(&words->table);
-}
 
 /* ---- nodes ---------------------------------------------------------------------- */
 
@@ -125,7 +42,7 @@ void blx_place_model_destroy(blx_place_model *model)
 		node_finish(&model->nodes[i]);
 	}
 	blx__free(model->nodes);
-	words_finish(&model->words);
+	blx__words_finish(&model->words);
 	blx__free(model);
 }
 
@@ -170,7 +87,7 @@ static bool words_of(struct blx__words *words, const char *texts, size_t size, s
 
 	*ret_list = blx__calloc(count > 0 ? count : 1, sizeof **ret_list);
 	for (i = 0; *ret_list != NULL && i < count; i++) {
-		(*ret_list)[i] = word_of(words, texts + i * size);
+		(*ret_list)[i] = blx__word_of(words, texts + i * size);
 		if ((*ret_list)[i] == 0 && texts[i * size] != '\0') {
 			return false;
 		}
@@ -186,8 +103,8 @@ static bool label_add(
 	if (value[0] == '\0') {
 		return true;
 	}
-	label->key = word_of(&model->words, key);
-	label->value = word_of(&model->words, value);
+	label->key = blx__word_of(&model->words, key);
+	label->value = blx__word_of(&model->words, value);
 	node->labels_count++;
 	return label->key != 0 && label->value != 0;
 }
@@ -197,7 +114,7 @@ static bool node_fill(blx_place_model *model, struct blx__plan_node *node, const
 {
 	size_t i;
 
-	*node = (struct blx__plan_node){.name = word_of(&model->words, name),
+	*node = (struct blx__plan_node){.name = blx__word_of(&model->words, name),
 		.status = info->status,
 		.health = info->health,
 		.draining = info->draining != 0,
@@ -321,19 +238,63 @@ static int64_t larger(int64_t a, int64_t b)
 	return a > b ? a : b;
 }
 
-/* Those that came with the latest record that has any. */
-static bool use_constrain(struct blx__plan_use *use, const blx_place_use *from)
+/* False: no memory. */
+static bool constraint_words(struct blx__words *words, const blx_constraint *from,
+	struct blx__plan_constraint *to)
 {
-	blx_constraint *copy;
+	size_t i;
+
+	*to = (struct blx__plan_constraint){.kind = from->kind,
+		.key = blx__word_of(words, from->key),
+		.limit = from->limit,
+		.values_count = from->values_count};
+	if (to->key == 0 && from->key[0] != '\0') {
+		return false;
+	}
+	for (i = 0; i < from->values_count; i++) {
+		to->values[i] = blx__word_of(words, from->values[i]);
+		if (to->values[i] == 0 && from->values[i][0] != '\0') {
+			return false;
+		}
+	}
+	return true;
+}
+
+void blx__plan_constraint_text(const struct blx__words *words,
+	const struct blx__plan_constraint *from, blx_constraint *to)
+{
+	size_t i;
+
+	memset(to, 0, sizeof *to);
+	to->kind = from->kind;
+	to->limit = from->limit;
+	to->values_count = from->values_count;
+	(void)strcpy(to->key, blx__word_text(words, from->key));
+	for (i = 0; i < from->values_count; i++) {
+		(void)strcpy(to->values[i], blx__word_text(words, from->values[i]));
+	}
+}
+
+/* Those that came with the latest record that has any. */
+static bool use_constrain(
+	struct blx__words *words, struct blx__plan_use *use, const blx_place_use *from)
+{
+	struct blx__plan_constraint *copy;
+	size_t i;
 
 	if (from->constraints_count == 0) {
 		return true;
 	}
-	copy = blx__malloc(from->constraints_count * sizeof *copy);
+	copy = blx__calloc(from->constraints_count, sizeof *copy);
+	for (i = 0; copy != NULL && i < from->constraints_count; i++) {
+		if (!constraint_words(words, &from->constraints[i], &copy[i])) {
+			blx__free(copy);
+			copy = NULL;
+		}
+	}
 	if (copy == NULL) {
 		return false;
 	}
-	memcpy(copy, from->constraints, from->constraints_count * sizeof *copy);
 	blx__free(use->constraints);
 	use->constraints = copy;
 	use->constraints_count = from->constraints_count;
@@ -343,16 +304,16 @@ static bool use_constrain(struct blx__plan_use *use, const blx_place_use *from)
 static int use_add(
 	blx_place_model *model, struct blx__plan_node *node, const blx_place_use *from)
 {
-	blx__word name = word_of(&model->words, from->name);
+	blx__word name = blx__word_of(&model->words, from->name);
 	struct blx__plan_use *use = name != 0 ? use_make(node, name) : NULL;
 	int64_t cpu;
 	int64_t memory;
 
-	if (use == NULL || !use_constrain(use, from)) {
+	if (use == NULL || !use_constrain(&model->words, use, from)) {
 		return BLX_ENOMEM;
 	}
 	if (from->group != NULL && from->group[0] != '\0') {
-		use->group = word_of(&model->words, from->group);
+		use->group = blx__word_of(&model->words, from->group);
 		if (use->group == 0) {
 			return BLX_ENOMEM;
 		}
@@ -366,6 +327,23 @@ static int use_add(
 	return 0;
 }
 
+/* No more values than there is room for: it is copied before it is looked at. */
+static bool constraints_are_sound(const blx_place_use *use)
+{
+	size_t i;
+
+	if (use->constraints_count > BLX_CONSTRAINTS_MAX ||
+		(use->constraints_count > 0 && use->constraints == NULL)) {
+		return false;
+	}
+	for (i = 0; i < use->constraints_count; i++) {
+		if (use->constraints[i].values_count > BLX_VALUES_MAX) {
+			return false;
+		}
+	}
+	return true;
+}
+
 int blx_place_model_add_use(
 	blx_place_model *model, const char *node_name, const blx_place_use *use)
 {
@@ -373,8 +351,7 @@ int blx_place_model_add_use(
 
 	if (model == NULL || node_name == NULL || use == NULL || use->name == NULL ||
 		use->name[0] == '\0' || use->cpu < 0 || use->memory < 0 ||
-		use->constraints_count > BLX_CONSTRAINTS_MAX ||
-		(use->constraints_count > 0 && use->constraints == NULL)) {
+		!constraints_are_sound(use)) {
 		return BLX_EINVAL;
 	}
 	node = blx__model_node(model, node_name);

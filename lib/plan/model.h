@@ -7,7 +7,7 @@
 #define BLX_PLAN_MODEL_H
 
 #include "base/error.h"
-#include "base/table.h"
+#include "plan/words.h"
 #include "store/tree.h"
 
 #include <blixard/placement.h>
@@ -16,14 +16,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A text by its number; 0: none, and what no node has. */
-typedef uint32_t blx__word;
-
-struct blx__words {
-	struct blx__table table;
-	struct blx__word_entry **list; /* owned; by number - 1 */
-	size_t count;
-	size_t room;
+/* A constraint in words: a tenth of the size of one in texts. */
+struct blx__plan_constraint {
+	int kind;
+	blx__word key;
+	int64_t limit;
+	size_t values_count;
+	blx__word values[BLX_VALUES_MAX];
 };
 
 struct blx__plan_use {
@@ -31,7 +30,7 @@ struct blx__plan_use {
 	blx__word group;
 	int64_t cpu;
 	int64_t memory;
-	blx_constraint *constraints; /* owned */
+	struct blx__plan_constraint *constraints; /* owned */
 	size_t constraints_count;
 };
 
@@ -70,9 +69,9 @@ struct blx_place_model {
 	uint64_t revision;
 };
 
-/* The number of a text; 0: it has none, and is in nothing of the model. */
-blx__word blx__word_find(const struct blx__words *words, const char *text);
-const char *blx__word_text(const struct blx__words *words, blx__word word);
+/* As texts again. */
+void blx__plan_constraint_text(const struct blx__words *words,
+	const struct blx__plan_constraint *from, blx_constraint *to);
 
 /* NULL: there is none. */
 struct blx__plan_node *blx__model_node(const blx_place_model *model, const char *name);

@@ -106,16 +106,30 @@ static void explain(struct move *move, const blx_place_plan *plan)
 	}
 }
 
+/* NULL: no memory. */
+static blx_constraint *constraints_of(
+	const blx_place_model *model, const struct blx__plan_use *use)
+{
+	blx_constraint *list = blx__calloc(use->constraints_count + 1, sizeof *list);
+	size_t i;
+
+	for (i = 0; list != NULL && i < use->constraints_count; i++) {
+		blx__plan_constraint_text(&model->words, &use->constraints[i], &list[i]);
+	}
+	return list;
+}
+
 static int place_one(
 	blx_place_model *model, struct move *move, int strategy, blx_error *error)
 {
+	BLX__CLEANUP_FREE blx_constraint *constraints = constraints_of(model, &move->use);
 	blx_place_request request = {.size = sizeof request,
 		.name = move->name,
 		.group = blx__word_text(&model->words, move->use.group),
 		.cpu = move->use.cpu,
 		.memory = move->use.memory,
 		.strategy = strategy,
-		.constraints = move->use.constraints,
+		.constraints = constraints,
 		.constraints_count = move->use.constraints_count};
 	blx_place_use use = {.size = sizeof use,
 		.name = move->name,
@@ -124,7 +138,8 @@ static int place_one(
 		.memory = request.memory};
 	blx_place_plan *plan = NULL;
 	blx_error refused = BLX_ERROR_INIT;
-	int rv = blx_place(model, &request, &plan, &refused);
+	int rv = constraints != NULL ? blx_place(model, &request, &plan, &refused)
+				     : BLX_ENOMEM;
 
 	if (rv == 0) {
 		move->to = blx_place_plan_node(plan);
