@@ -3,6 +3,7 @@
 #include "ctx.h"
 #include "out.h"
 #include "records.h"
+#include "watch.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -155,25 +156,18 @@ static int show(const struct ctx *ctx, const blx_event *event, bool *ret_shown)
 
 /* ---- all of them ---------------------------------------------------------------- */
 
-/* What was printed is written before there is a wait for more. */
+/* What is no longer kept is a fault here: there is no line for it. */
 static int next(const struct ctx *ctx, blx_watch *watch, blx_event *event)
 {
-	blx_error error = BLX_ERROR_INIT;
-	int rv = blx_watch_next(watch, 0, event, &error);
+	int rv = watch_next(ctx, watch, event);
 
-	if (rv == BLX_ETIMEOUT) {
-		if (fflush(stdout) != 0) {
-			return EXIT_FAILED; /* out_finish() tells */
-		}
-		rv = blx_watch_next(watch, BLX_WATCH_FOREVER, event, &error);
-	}
-	if (rv == 0 && event->kind == BLX_EVENT_COMPACTED) {
+	if (rv == EXIT_OK && event->kind == BLX_EVENT_COMPACTED) {
 		return fail_with(ctx, BLX_ECOMPACTED,
 			"what changed up to revision %" PRIu64 " is no longer kept; look with "
 			"node ls and so on, and go on with --from %" PRIu64,
 			event->revision, event->revision + 1);
 	}
-	return rv == 0 ? EXIT_OK : fail(ctx, &error);
+	return rv;
 }
 
 static int show_all(const struct ctx *ctx, blx_watch *watch, uint64_t count)

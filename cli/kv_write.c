@@ -5,20 +5,8 @@
 #include "leases.h"
 #include "out.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-
-static int print_revision(const struct ctx *ctx, uint64_t revision)
-{
-	if (ctx->json) {
-		return out_json(ctx,
-			json_pack("{s:o, s:I}", "path", out_json_text(ctx->args.words[0]),
-				"revision", (json_int_t)revision));
-	}
-	printf("revision %" PRIu64 "\n", revision);
-	return EXIT_OK;
-}
 
 /* A put that goes with a lease, of --lease. */
 static int put_leased(struct ctx *ctx, const struct input *value, uint64_t lease)
@@ -43,7 +31,7 @@ static int put_leased(struct ctx *ctx, const struct input *value, uint64_t lease
 	if (rv != 0) {
 		return fail(ctx, &error);
 	}
-	rv = print_revision(ctx, blx_txn_result_revision(result));
+	rv = out_revision(ctx, ctx->args.words[0], blx_txn_result_revision(result));
 	blx_txn_result_free(result);
 	return rv;
 }
@@ -78,7 +66,7 @@ int kv_put(struct ctx *ctx)
 		rv = (if_absent ? blx_put_if_absent : blx_put)(ctx->client,
 			ctx->args.words[0], value.bytes, value.len, &opts, &revision,
 			&error);
-		rv = rv == 0 ? print_revision(ctx, revision) : fail(ctx, &error);
+		rv = rv == 0 ? out_revision(ctx, ctx->args.words[0], revision) : fail(ctx, &error);
 	}
 	input_finish(&value);
 	return rv;
@@ -101,7 +89,7 @@ static int cas(struct ctx *ctx, const char *expect, uint64_t expect_revision,
 		rv = blx_cas_revision(ctx->client, path, expect_revision, value->bytes,
 			value->len, &opts, &revision, &error);
 	}
-	return rv == 0 ? print_revision(ctx, revision) : fail(ctx, &error);
+	return rv == 0 ? out_revision(ctx, ctx->args.words[0], revision) : fail(ctx, &error);
 }
 
 int kv_cas(struct ctx *ctx)
@@ -144,5 +132,5 @@ int kv_rm(struct ctx *ctx)
 	opts.timeout_ms = ctx_left_ms(ctx);
 	opts.flags = opt_flag(&ctx->args, "recursive") ? (uint32_t)BLX_DELETE_TREE : 0u;
 	rv = blx_delete(ctx->client, ctx->args.words[0], &opts, &revision, &error);
-	return rv == 0 ? print_revision(ctx, revision) : fail(ctx, &error);
+	return rv == 0 ? out_revision(ctx, ctx->args.words[0], revision) : fail(ctx, &error);
 }

@@ -22,6 +22,17 @@ int out_json(const struct ctx *ctx, json_t *root)
 	return EXIT_OK;
 }
 
+int out_revision(const struct ctx *ctx, const char *path, uint64_t revision)
+{
+	if (ctx->json) {
+		return out_json(ctx,
+			json_pack("{s:o, s:I}", "path", out_json_text(path), "revision",
+				(json_int_t)revision));
+	}
+	printf("revision %" PRIu64 "\n", revision);
+	return EXIT_OK;
+}
+
 int out_finish(const struct ctx *ctx, int exit_code)
 {
 	bool failed = ferror(stdout) != 0;

@@ -17,6 +17,8 @@ struct ctx;
 /* Prints a line of JSON. root is taken; NULL: it could not be made, for want of memory.
  */
 int out_json(const struct ctx *ctx, json_t *root);
+/* What a write of the path came to. */
+int out_revision(const struct ctx *ctx, const char *path, uint64_t revision);
 /* Flushes; the exit code becomes 1, with a message, when something was not written. */
 int out_finish(const struct ctx *ctx, int exit_code);
 

@@ -6,7 +6,6 @@
 #include "ctx.h"
 #include "out.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -133,15 +132,6 @@ static int cas_once(struct ctx *ctx, const char *path, int *ret_code, uint64_t *
 	return rv;
 }
 
-static int print_revision(const struct ctx *ctx, uint64_t revision)
-{
-	if (ctx->json) {
-		return out_json(ctx, json_pack("{s:I}", "revision", (json_int_t)revision));
-	}
-	printf("revision %" PRIu64 "\n", revision);
-	return EXIT_OK;
-}
-
 int svc_cas(struct ctx *ctx)
 {
 	const char *name = ctx->args.words[0];
@@ -162,5 +152,5 @@ int svc_cas(struct ctx *ctx)
 	if (rv == EXIT_OK && code == BLX_ECONFLICT) {
 		rv = fail_with(ctx, code, "%s is changed by others all the time", name);
 	}
-	return rv == EXIT_OK ? print_revision(ctx, revision) : rv;
+	return rv == EXIT_OK ? out_revision(ctx, path, revision) : rv;
 }

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* watch: a line for each event, or a program that is run for it. */
+#include "watch.h"
+
 #include "child.h"
 #include "ctx.h"
 #include "out.h"
@@ -150,8 +152,7 @@ static int show(const struct ctx *ctx, const blx_event *event)
 	return print_event(ctx, event);
 }
 
-/* What was printed is written before there is a wait for more. */
-static int next(const struct ctx *ctx, blx_watch *watch, blx_event *event)
+int watch_next(const struct ctx *ctx, blx_watch *watch, blx_event *event)
 {
 	blx_error error = BLX_ERROR_INIT;
 	int rv = blx_watch_next(watch, 0, event, &error);
@@ -172,7 +173,7 @@ static int watch_all(const struct ctx *ctx, blx_watch *watch, uint64_t count)
 	int rv = EXIT_OK;
 
 	while (rv == EXIT_OK && (count == 0 || seen < count)) {
-		rv = next(ctx, watch, &event);
+		rv = watch_next(ctx, watch, &event);
 		if (rv == EXIT_OK) {
 			seen += is_change(&event);
 			rv = show(ctx, &event);
