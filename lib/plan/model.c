@@ -16,10 +16,11 @@ static void node_finish(struct blx__plan_node *node)
 	blx__free(node->labels);
 	blx__free(node->capabilities);
 	blx__free(node->taints);
-	for (i = 0; i < node->uses_count; i++) {
-		blx__free(node->uses[i].constraints);
-	}
 	blx__free(node->uses);
+	for (i = 0; i < node->asks_count; i++) {
+		blx__free(node->asks[i].constraints);
+	}
+	blx__free(node->asks);
 }
 
 int blx_place_model_create(blx_place_model **ret_model)
@@ -275,15 +276,50 @@ void blx__plan_constraint_text(const struct blx__words *words,
 	}
 }
 
-/* Those that came with the latest record that has any. */
-static bool use_constrain(
-	struct blx__words *words, struct blx__plan_use *use, const blx_place_use *from)
+struct blx__plan_ask *blx__plan_ask_of(const struct blx__plan_node *node, blx__word name)
+{
+	size_t i;
+
+	for (i = 0; i < node->asks_count; i++) {
+		if (node->asks[i].name == name) {
+			return &node->asks[i];
+		}
+	}
+	return NULL;
+}
+
+/* NULL: no memory. */
+static struct blx__plan_ask *ask_make(struct blx__plan_node *node, blx__word name)
+{
+	struct blx__plan_ask *ask = blx__plan_ask_of(node, name);
+	struct blx__plan_ask *grown;
+
+	if (ask != NULL) {
+		return ask;
+	}
+	grown = blx__realloc(node->asks, (node->asks_count + 1) * sizeof *grown);
+	if (grown == NULL) {
+		return NULL;
+	}
+	node->asks = grown;
+	grown[node->asks_count] = (struct blx__plan_ask){.name = name};
+	return &grown[node->asks_count++];
+}
+
+/* Those that came with the latest record that has any. False: no memory. */
+static bool ask_set(struct blx__words *words, struct blx__plan_node *node, blx__word name,
+	const blx_place_use *from)
 {
 	struct blx__plan_constraint *copy;
+	struct blx__plan_ask *ask;
 	size_t i;
 
 	if (from->constraints_count == 0) {
 		return true;
+	}
+	ask = ask_make(node, name);
+	if (ask == NULL) {
+		return false;
 	}
 	copy = blx__calloc(from->constraints_count, sizeof *copy);
 	for (i = 0; copy != NULL && i < from->constraints_count; i++) {
@@ -295,9 +331,9 @@ static bool use_constrain(
 	if (copy == NULL) {
 		return false;
 	}
-	blx__free(use->constraints);
-	use->constraints = copy;
-	use->constraints_count = from->constraints_count;
+	blx__free(ask->constraints);
+	ask->constraints = copy;
+	ask->constraints_count = from->constraints_count;
 	return true;
 }
 
@@ -309,7 +345,7 @@ static int use_add(
 	int64_t cpu;
 	int64_t memory;
 
-	if (use == NULL || !use_constrain(&model->words, use, from)) {
+	if (use == NULL || !ask_set(&model->words, node, name, from)) {
 		return BLX_ENOMEM;
 	}
 	if (from->group != NULL && from->group[0] != '\0') {

@@ -30,6 +30,12 @@ struct blx__plan_use {
 	blx__word group;
 	int64_t cpu;
 	int64_t memory;
+};
+
+/* What a use asks of its node, apart from the uses: those are gone through for every request,
+ * this only for what-if. */
+struct blx__plan_ask {
+	blx__word name;                           /* of the use */
 	struct blx__plan_constraint *constraints; /* owned */
 	size_t constraints_count;
 };
@@ -57,6 +63,8 @@ struct blx__plan_node {
 	struct blx__plan_use *uses; /* owned */
 	size_t uses_count;
 	size_t uses_room;
+	struct blx__plan_ask *asks; /* owned; of those uses that ask something */
+	size_t asks_count;
 	uint64_t revision;          /* of its record */
 	uint64_t capacity_revision; /* of what says that something was reserved; 0: never */
 };
@@ -72,6 +80,9 @@ struct blx_place_model {
 /* As texts again. */
 void blx__plan_constraint_text(const struct blx__words *words,
 	const struct blx__plan_constraint *from, blx_constraint *to);
+
+/* What the use of that name asks; NULL: nothing. */
+struct blx__plan_ask *blx__plan_ask_of(const struct blx__plan_node *node, blx__word name);
 
 /* NULL: there is none. */
 struct blx__plan_node *blx__model_node(const blx_place_model *model, const char *name);

@@ -13,7 +13,8 @@
 #include <string.h>
 
 struct move {
-	struct blx__plan_use use; /* its constraints are owned */
+	struct blx__plan_use use;
+	struct blx__plan_ask ask; /* its constraints are owned; zeroes: it asks nothing */
 	const char *name;         /* the model's, as are the others */
 	const char *from;
 	const char *to;                  /* NULL: nowhere */
@@ -66,6 +67,19 @@ static bool is_listed(const blx_place_moves *moves, blx__word name)
 	return false;
 }
 
+/* What the use asks, and the node does not have it any more. */
+static struct blx__plan_ask ask_take(struct blx__plan_node *node, blx__word name)
+{
+	struct blx__plan_ask *ask = blx__plan_ask_of(node, name);
+	struct blx__plan_ask taken = {.name = name};
+
+	if (ask != NULL) {
+		taken = *ask;
+		*ask = node->asks[--node->asks_count];
+	}
+	return taken;
+}
+
 /* What was on the node becomes a list of moves, with what is owned by it. A name that is
  * on two of the nodes, on its way from one to the other, goes once. */
 static void take_out(blx_place_model *model, const char *name, blx_place_moves *moves)
@@ -85,6 +99,7 @@ static void take_out(blx_place_model *model, const char *name, blx_place_moves *
 			continue;
 		}
 		moves->list[moves->count++] = (struct move){.use = *use,
+			.ask = ask_take(node, use->name),
 			.name = blx__word_text(&model->words, use->name),
 			.from = blx__word_text(&model->words, node->name)};
 	}
@@ -108,13 +123,13 @@ static void explain(struct move *move, const blx_place_plan *plan)
 
 /* NULL: no memory. */
 static blx_constraint *constraints_of(
-	const blx_place_model *model, const struct blx__plan_use *use)
+	const blx_place_model *model, const struct blx__plan_ask *ask)
 {
-	blx_constraint *list = blx__calloc(use->constraints_count + 1, sizeof *list);
+	blx_constraint *list = blx__calloc(ask->constraints_count + 1, sizeof *list);
 	size_t i;
 
-	for (i = 0; list != NULL && i < use->constraints_count; i++) {
-		blx__plan_constraint_text(&model->words, &use->constraints[i], &list[i]);
+	for (i = 0; list != NULL && i < ask->constraints_count; i++) {
+		blx__plan_constraint_text(&model->words, &ask->constraints[i], &list[i]);
 	}
 	return list;
 }
@@ -122,7 +137,7 @@ static blx_constraint *constraints_of(
 static int place_one(
 	blx_place_model *model, struct move *move, int strategy, blx_error *error)
 {
-	BLX__CLEANUP_FREE blx_constraint *constraints = constraints_of(model, &move->use);
+	BLX__CLEANUP_FREE blx_constraint *constraints = constraints_of(model, &move->ask);
 	blx_place_request request = {.size = sizeof request,
 		.name = move->name,
 		.group = blx__word_text(&model->words, move->use.group),
@@ -130,7 +145,7 @@ static int place_one(
 		.memory = move->use.memory,
 		.strategy = strategy,
 		.constraints = constraints,
-		.constraints_count = move->use.constraints_count};
+		.constraints_count = move->ask.constraints_count};
 	blx_place_use use = {.size = sizeof use,
 		.name = move->name,
 		.group = request.group,
@@ -259,7 +274,7 @@ void blx_place_moves_free(blx_place_moves *moves)
 
 	if (moves != NULL) {
 		for (i = 0; i < moves->count; i++) {
-			blx__free(moves->list[i].use.constraints);
+			blx__free(moves->list[i].ask.constraints);
 		}
 		blx__free(moves->list);
 		blx__free(moves);
