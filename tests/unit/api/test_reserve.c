@@ -163,7 +163,7 @@ Test(reserve, pending_bound_released_elsewhere, .init = begin_remote, .fini = en
 /* ---- many at once --------------------------------------------------------------- */
 
 #define STARTERS 8
-#define STARTS   40
+#define STARTS   125 /* a thousand in all */
 
 static uint64_t common_lease;
 static atomic_uint reserved;
