@@ -88,6 +88,22 @@ int ctx_connect(struct ctx *ctx)
 	return fail(ctx, &error);
 }
 
+int ctx_list(struct ctx *ctx, const char *path, blx_list **ret_list)
+{
+	blx_list_opts opts = BLX_LIST_OPTS_INIT;
+	blx_error error = BLX_ERROR_INIT;
+	int rv = ctx_connect(ctx);
+
+	if (rv != 0) {
+		return rv;
+	}
+	opts.timeout_ms = ctx_left_ms(ctx);
+	rv = (opt_flag(&ctx->args, "consistent") ? blx_list_children_consistent
+						 : blx_list_children)(
+		ctx->client, path, &opts, ret_list, &error);
+	return rv == 0 ? 0 : fail(ctx, &error);
+}
+
 void ctx_finish(struct ctx *ctx)
 {
 	blx_client_close(ctx->client);

@@ -44,6 +44,9 @@ int ctx_settle(struct ctx *ctx);
 void ctx_restart(struct ctx *ctx);
 /* Connects to the member. 0, or the exit code after the error was printed. */
 int ctx_connect(struct ctx *ctx);
+/* Connects, and lists the children of a path; with --consistent, where there is such an option,
+ * as is true now. 0 and a list, or the exit code after the error was printed. */
+int ctx_list(struct ctx *ctx, const char *path, blx_list **ret_list);
 void ctx_finish(struct ctx *ctx);
 
 /* What is left of the timeout; at least 1, as 0 means the default. */

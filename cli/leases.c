@@ -182,19 +182,12 @@ static int print_leases(const struct ctx *ctx, const blx_list *list)
 
 int lease_ls(struct ctx *ctx)
 {
-	blx_list_opts opts = BLX_LIST_OPTS_INIT;
-	blx_error error = BLX_ERROR_INIT;
 	blx_list *list = NULL;
-	int rv = ctx_connect(ctx);
+	int rv = ctx_list(ctx, DIRECTORY, &list);
 
-	if (rv != 0) {
-		return rv;
+	if (rv == 0) {
+		rv = print_leases(ctx, list);
+		blx_list_free(list);
 	}
-	opts.timeout_ms = ctx_left_ms(ctx);
-	if (blx_list_children(ctx->client, DIRECTORY, &opts, &list, &error) != 0) {
-		return fail(ctx, &error);
-	}
-	rv = print_leases(ctx, list);
-	blx_list_free(list);
 	return rv;
 }

@@ -63,6 +63,9 @@ static int change_node(struct ctx *ctx, node_change change, const char *fields)
 
 /* All that the leader changes, too: what it saw would be undone otherwise. */
 #define STATUS_FIELDS "status,health,draining,timestamp,last_heartbeat"
+/* And what members and operators change; of the times, those go with the rest. */
+#define ALL_FIELDS                                                                       \
+	"labels,status,health,draining,cpu,memory,capabilities,taints,zone,address,fixed"
 
 static int set_draining(const struct ctx *ctx, blx_node_info *info)
 {
@@ -139,8 +142,7 @@ static int set_labels(const struct ctx *ctx, blx_node_info *info)
 
 int node_label(struct ctx *ctx)
 {
-	return change_node(ctx, set_labels,
-		"labels,status,health,draining,cpu,memory,capabilities,taints,zone,address,fixed");
+	return change_node(ctx, set_labels, ALL_FIELDS);
 }
 
 /* ---- set ------------------------------------------------------------------------ */
@@ -156,7 +158,7 @@ static void fix(blx_node_info *info, const char *field, bool fixed)
 	if (i == info->fixed_count && fixed && i < BLX_FIXED_MAX) {
 		(void)snprintf(info->fixed[info->fixed_count++], BLX_NAME_MAX, "%s", field);
 	} else if (i < info->fixed_count && !fixed) {
-		memcpy(info->fixed[i], info->fixed[--info->fixed_count], BLX_NAME_MAX);
+		memmove(info->fixed[i], info->fixed[--info->fixed_count], BLX_NAME_MAX);
 	}
 }
 
@@ -176,25 +178,15 @@ static int set_amount(
 	return EXIT_OK;
 }
 
-/* "a,b,c". */
-static int set_names(const struct ctx *ctx, const char *field, const char *text,
-	char (*names)[BLX_NAME_MAX], size_t max, size_t *count)
+static int set_names(const struct ctx *ctx, const char *field, const char *text, char *names,
+	size_t max, size_t *count)
 {
-	*count = 0;
-	while (*text != '\0') {
-		size_t len = strcspn(text, ",");
-
-		if (len == 0 || len >= BLX_NAME_MAX || *count == max) {
-			return fail_usage(ctx,
-				"%s: must be at most %zu names of 1 to %d bytes, with commas "
-				"between them",
-				field, max, BLX_NAME_MAX - 1);
-		}
-		memset(names[*count], 0, BLX_NAME_MAX);
-		memcpy(names[(*count)++], text, len);
-		text += len + (text[len] == ',');
-	}
-	return EXIT_OK;
+	return opt_parse_names(text, names, BLX_NAME_MAX, max, count)
+		       ? EXIT_OK
+		       : fail_usage(ctx,
+				 "%s: must be at most %zu names of 1 to %d bytes, with commas "
+				 "between them",
+				 field, max, BLX_NAME_MAX - 1);
 }
 
 static int set_zone(const struct ctx *ctx, const char *text, blx_node_info *info)
@@ -209,30 +201,24 @@ static int set_zone(const struct ctx *ctx, const char *text, blx_node_info *info
 
 static int set_field(const struct ctx *ctx, blx_node_info *info, const char *word)
 {
-	static const char *const detected[] = {"cpu=", "memory=", "capabilities="};
 	const char *equals = strchr(word, '=');
 	const char *text = equals != NULL ? equals + 1 : "";
-	char field[sizeof "capabilities"];
-	size_t i;
 
-	for (i = 0; i < sizeof detected / sizeof detected[0]; i++) {
-		if (strncmp(word, detected[i], strlen(detected[i])) == 0) {
-			(void)snprintf(field, sizeof field, "%.*s", (int)(equals - word), word);
-			fix(info, field, text[0] != '\0');
-		}
-	}
 	if (strncmp(word, "cpu=", 4) == 0) {
+		fix(info, "cpu", text[0] != '\0');
 		return set_amount(ctx, "cpu", text, &info->cpu);
 	}
 	if (strncmp(word, "memory=", 7) == 0) {
+		fix(info, "memory", text[0] != '\0');
 		return set_amount(ctx, "memory", text, &info->memory);
 	}
 	if (strncmp(word, "capabilities=", 13) == 0) {
-		return set_names(ctx, "capabilities", text, info->capabilities,
+		fix(info, "capabilities", text[0] != '\0');
+		return set_names(ctx, "capabilities", text, info->capabilities[0],
 			BLX_CAPABILITIES_MAX, &info->capabilities_count);
 	}
 	if (strncmp(word, "taints=", 7) == 0) {
-		return set_names(ctx, "taints", text, info->taints, BLX_TAINTS_MAX,
+		return set_names(ctx, "taints", text, info->taints[0], BLX_TAINTS_MAX,
 			&info->taints_count);
 	}
 	if (strncmp(word, "zone=", 5) == 0) {
@@ -256,8 +242,7 @@ static int set_fields(const struct ctx *ctx, blx_node_info *info)
 
 int node_set(struct ctx *ctx)
 {
-	return change_node(ctx, set_fields,
-		"labels,status,health,draining,cpu,memory,capabilities,taints,zone,address,fixed");
+	return change_node(ctx, set_fields, ALL_FIELDS);
 }
 
 /* ---- health --------------------------------------------------------------------- */

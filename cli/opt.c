@@ -220,6 +220,23 @@ bool opt_parse_duration(const char *text, uint32_t *ret_ms)
 	return false;
 }
 
+bool opt_parse_names(
+	const char *text, char *names, size_t size, size_t max, size_t *ret_count)
+{
+	*ret_count = 0;
+	while (*text != '\0') {
+		size_t len = strcspn(text, ",");
+
+		if (len == 0 || len >= size || *ret_count == max) {
+			return false;
+		}
+		memset(names + *ret_count * size, 0, size);
+		memcpy(names + (*ret_count)++ * size, text, len);
+		text += len + (text[len] == ',');
+	}
+	return true;
+}
+
 int opt_number(const struct opt_args *args, const char *name, uint64_t min, uint64_t max,
 	uint64_t *ret_number, char fault[OPT_FAULT_SIZE])
 {

@@ -56,6 +56,11 @@ bool opt_parse_number(const char *text, uint64_t min, uint64_t max, uint64_t *re
 /* "5s", "500ms", "2m", or milliseconds; 1 ms to a day. */
 bool opt_parse_duration(const char *text, uint32_t *ret_ms);
 
+/* "a,b,c" into names, each of size bytes with its end, at most max of them. False: one is empty
+ * or too long, or there are more. */
+bool opt_parse_names(
+	const char *text, char *names, size_t size, size_t max, size_t *ret_count);
+
 /* Leaves *ret_number alone when the option was not given. -1 and a fault: no number. */
 int opt_number(const struct opt_args *args, const char *name, uint64_t min, uint64_t max,
 	uint64_t *ret_number, char fault[OPT_FAULT_SIZE]);

@@ -26,17 +26,9 @@ static bool split(const char *text, blx_constraint *constraint, bool keyed)
 		}
 		memcpy(constraint->key, text, (size_t)(equals - text));
 	}
-	while (*at != '\0') {
-		size_t len = strcspn(at, ",");
-
-		if (len == 0 || len >= BLX_NAME_MAX ||
-			constraint->values_count == BLX_VALUES_MAX) {
-			return false;
-		}
-		memcpy(constraint->values[constraint->values_count++], at, len);
-		at += len + (at[len] == ',');
-	}
-	return constraint->values_count > 0;
+	return opt_parse_names(at, constraint->values[0], BLX_NAME_MAX, BLX_VALUES_MAX,
+		       &constraint->values_count) &&
+	       constraint->values_count > 0;
 }
 
 /* "KEY=N". */
@@ -230,7 +222,8 @@ static void print_nearest(const blx_place_plan *plan)
 	}
 }
 
-static int show_plan(struct ctx *ctx, const blx_place_plan *plan, bool explain, blx_error *error)
+static int show_plan(
+	const struct ctx *ctx, const blx_place_plan *plan, bool explain, const blx_error *error)
 {
 	const char *node = blx_place_plan_node(plan);
 	size_t i;
@@ -252,45 +245,25 @@ static int show_plan(struct ctx *ctx, const blx_place_plan *plan, bool explain, 
 	return EXIT_OK;
 }
 
-static int plan(struct ctx *ctx, bool explain)
+static int show_node(
+	const struct ctx *ctx, const blx_place_plan *plan, const blx_error *error)
 {
-	blx_error error = BLX_ERROR_INIT;
-	blx_place_model *model = NULL;
-	blx_place_plan *made = NULL;
-	struct want want;
-	int rv = want_of(ctx, &want);
-
-	if (rv == 0) {
-		rv = ctx_connect(ctx);
-	}
-	if (rv == 0) {
-		rv = plan_of(ctx, &want, &model, &made, &error);
-	}
-	if (rv == 0) {
-		rv = show_plan(ctx, made, explain, &error);
-	}
-	blx_place_plan_free(made);
-	blx_place_model_destroy(model);
-	return rv;
+	return show_plan(ctx, plan, false, error);
 }
 
-int place_plan(struct ctx *ctx)
+static int show_all(const struct ctx *ctx, const blx_place_plan *plan, const blx_error *error)
 {
-	return plan(ctx, false);
+	return show_plan(ctx, plan, true, error);
 }
 
-int place_explain(struct ctx *ctx)
+static int show_why_not(
+	const struct ctx *ctx, const blx_place_plan *plan, const blx_error *error)
 {
-	return plan(ctx, true);
-}
-
-/* ---- why not -------------------------------------------------------------------- */
-
-static int show_why_not(struct ctx *ctx, const blx_place_plan *plan, const char *name)
-{
+	const char *name = ctx->args.words[0];
 	blx_place_verdict verdict = {.size = sizeof verdict};
 	size_t i;
 
+	(void)error;
 	for (i = 0; blx_place_plan_at(plan, i, &verdict) == 0; i++) {
 		if (strcmp(verdict.node, name) != 0) {
 			continue;
@@ -305,7 +278,11 @@ static int show_why_not(struct ctx *ctx, const blx_place_plan *plan, const char 
 	return fail_with(ctx, BLX_ENOENT, "there is no node %s", name);
 }
 
-int place_why_not(struct ctx *ctx)
+/* error: why none will do. */
+typedef int (*plan_show)(
+	const struct ctx *ctx, const blx_place_plan *plan, const blx_error *error);
+
+static int plan(struct ctx *ctx, plan_show show)
 {
 	blx_error error = BLX_ERROR_INIT;
 	blx_place_model *model = NULL;
@@ -320,11 +297,26 @@ int place_why_not(struct ctx *ctx)
 		rv = plan_of(ctx, &want, &model, &made, &error);
 	}
 	if (rv == 0) {
-		rv = show_why_not(ctx, made, ctx->args.words[0]);
+		rv = show(ctx, made, &error);
 	}
 	blx_place_plan_free(made);
 	blx_place_model_destroy(model);
 	return rv;
+}
+
+int place_plan(struct ctx *ctx)
+{
+	return plan(ctx, show_node);
+}
+
+int place_explain(struct ctx *ctx)
+{
+	return plan(ctx, show_all);
+}
+
+int place_why_not(struct ctx *ctx)
+{
+	return plan(ctx, show_why_not);
 }
 
 /* ---- what if -------------------------------------------------------------------- */

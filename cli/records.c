@@ -109,23 +109,13 @@ static int print_json(const struct ctx *ctx, int kind, const blx_list *list)
 
 int record_ls(struct ctx *ctx, int kind)
 {
-	blx_list_opts opts = BLX_LIST_OPTS_INIT;
-	blx_error error = BLX_ERROR_INIT;
 	blx_list *list = NULL;
-	int rv = ctx_connect(ctx);
+	int rv = ctx_list(ctx, kinds[kind].dir, &list);
 
-	if (rv != 0) {
-		return rv;
+	if (rv == 0) {
+		rv = ctx->json ? print_json(ctx, kind, list) : print_table(ctx, kind, list);
+		blx_list_free(list);
 	}
-	opts.timeout_ms = ctx_left_ms(ctx);
-	rv = (opt_flag(&ctx->args, "consistent") ? blx_list_children_consistent
-						 : blx_list_children)(
-		ctx->client, kinds[kind].dir, &opts, &list, &error);
-	if (rv != 0) {
-		return fail(ctx, &error);
-	}
-	rv = ctx->json ? print_json(ctx, kind, list) : print_table(ctx, kind, list);
-	blx_list_free(list);
 	return rv;
 }
 

@@ -125,3 +125,22 @@ Test(opt, a_duration_has_a_unit_or_is_in_milliseconds)
 	cr_assert(opt_parse_duration("5s", &ms) && ms == 5000);
 	cr_assert(opt_parse_duration("1440m", &ms) && ms == 86400000);
 }
+
+Test(opt, names_have_commas_between_them)
+{
+	static const char *const bad[] = {",", "a,,b", ",a", "toolong", "a,b,c,d"};
+	char names[3][4] = {"xyz"};
+	size_t count = 7;
+	size_t i;
+
+	for (i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+		cr_assert_not(opt_parse_names(bad[i], names[0], 4, 3, &count), "%s", bad[i]);
+	}
+	cr_assert(opt_parse_names("", names[0], 4, 3, &count) && count == 0);
+	cr_assert(opt_parse_names("abc,d,e", names[0], 4, 3, &count) && count == 3);
+	cr_assert_str_eq(names[0], "abc");
+	cr_assert_str_eq(names[1], "d");
+	cr_assert_str_eq(names[2], "e");
+	cr_assert(opt_parse_names("f", names[0], 4, 3, &count) && count == 1);
+	cr_assert_str_eq(names[0], "f");
+}
