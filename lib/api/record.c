@@ -204,12 +204,27 @@ int blx_record_get(blx_client *client, int kind, const char *name, int consisten
 	return rv;
 }
 
+/* Where a record is to be written, and as what; *ret_text is to be freed with free(). */
+static int prepare(const struct blx__record *table, const char *name, const void *record,
+	char ret_path[BLX__PATH_TEXT_SIZE], char **ret_text, blx_error *error)
+{
+	blx_error why = BLX_ERROR_INIT;
+	int rv = path_of(table, name, ret_path, error);
+
+	if (rv != 0) {
+		return rv;
+	}
+	*ret_text = encode(table, record, &why);
+	return *ret_text != NULL ? 0
+				 : blx__error_set_write(error, why.code, BLX_NOT_APPLIED,
+					   "%s: %s", ret_path, why.message);
+}
+
 int blx_record_put(blx_client *client, int kind, const char *name, const void *record,
 	uint32_t timeout_ms, uint64_t *ret_revision, blx_error *error)
 {
 	const struct blx__record *table = record_of(kind, error);
 	blx_write_opts opts = BLX_WRITE_OPTS_INIT;
-	blx_error why = BLX_ERROR_INIT;
 	char path[BLX__PATH_TEXT_SIZE];
 	char *text;
 	int rv;
@@ -218,14 +233,9 @@ int blx_record_put(blx_client *client, int kind, const char *name, const void *r
 		return blx__error_set_write(error, BLX_EINVAL, BLX_NOT_APPLIED,
 			"record: no such kind, or none given");
 	}
-	rv = path_of(table, name, path, error);
+	rv = prepare(table, name, record, path, &text, error);
 	if (rv != 0) {
 		return rv;
-	}
-	text = encode(table, record, &why);
-	if (text == NULL) {
-		return blx__error_set_write(
-			error, why.code, BLX_NOT_APPLIED, "%s: %s", path, why.message);
 	}
 	opts.timeout_ms = timeout_ms;
 	rv = blx_put(client, path, text, strlen(text), &opts, ret_revision, error);
@@ -347,7 +357,6 @@ int blx_record_cas(blx_client *client, int kind, const char *name, const void *e
 	blx_error *error)
 {
 	const struct blx__record *table = record_of(kind, error);
-	blx_error why = BLX_ERROR_INIT;
 	char path[BLX__PATH_TEXT_SIZE];
 	struct cas cas = { .client = client,
 		.kind = kind,
@@ -364,14 +373,9 @@ int blx_record_cas(blx_client *client, int kind, const char *name, const void *e
 		return blx__error_set_write(error, BLX_EINVAL, BLX_NOT_APPLIED,
 			"record: no such kind, or nothing to compare or write");
 	}
-	rv = path_of(table, name, path, error);
+	rv = prepare(table, name, record, path, &text, error);
 	if (rv != 0) {
 		return rv;
-	}
-	text = encode(table, record, &why);
-	if (text == NULL) {
-		return blx__error_set_write(
-			error, why.code, BLX_NOT_APPLIED, "%s: %s", path, why.message);
 	}
 	cas.text = text;
 	rv = cas_run(&cas, ret_revision, error);
