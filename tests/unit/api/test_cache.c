@@ -65,7 +65,8 @@ static blx_cache_stats stats(void)
 	return now;
 }
 
-/* Until the cache gives this, or for too long. */
+/* Until the cache gives this, or for too long: it looks now and then, as the cache tells nobody
+ * when its watch has come as far. */
 static void expect(const char *path, const char *value)
 {
 	unsigned i;

@@ -74,6 +74,7 @@ static int get(const char *path)
 	return rv;
 }
 
+/* Looks now and then: that it goes is the member's doing, by the real clock. */
 static void wait_gone(const char *path)
 {
 	unsigned i;
@@ -139,7 +140,7 @@ Test(held, one_that_is_held_lasts_until_it_is_released, .init = begin_remote, .f
 	cr_assert_eq(blx_lease_hold(one.client, &opts, &lease, &one.error), 0, "%s",
 		one.error.message);
 	cr_assert_eq(put_leased("/mine", blx_lease_id(lease)), 0);
-	(void)usleep(1200000);
+	(void)usleep(1200000); /* four times as long as it lasts when nobody keeps it */
 	cr_assert_gt(blx_lease_left_ms(lease), 0);
 	cr_assert_leq(blx_lease_left_ms(lease), 300);
 	cr_assert_eq(get("/mine"), 0);
@@ -245,7 +246,7 @@ static void *hold_and_let_go(void *data)
 		/* Plain variables: it is the lock that keeps others out. */
 		crowded += ++inside != 1 || blx_lock_fence(lock) <= last_fence;
 		last_fence = blx_lock_fence(lock);
-		(void)usleep(100);
+		(void)usleep(100); /* so that others have a chance to be here at the same time */
 		inside--;
 		blx_lock_release(lock);
 	}
