@@ -5,10 +5,10 @@
 #include "base/mem.h"
 #include "plan/health.h"
 #include "record/fields.h"
+#include "record/replace.h"
 #include "store/path.h"
 
 #include <blixard/record.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* Between two looks. */
@@ -29,27 +29,18 @@ void blx__reconcile_ended(struct blx__reconcile *reconcile, int code)
 
 /* ---- nodes ---------------------------------------------------------------------- */
 
-/* The record as it is to be, in place of the one of that revision. */
-static bool submit_record(struct blx__reconcile *reconcile, const struct blx__item *item,
-	const char *text)
+/* The record as it is to be, in place of the one that was read. */
+static void submit_record(struct blx__reconcile *reconcile, const struct blx__item *item,
+	const blx_node_info *info)
 {
-	struct blx__txn_line line = {.kind = BLX__TXN_IF_REVISION,
-		.key = blx__item_key(item),
-		.key_len = item->key_len,
-		.revision = item->mod_revision};
 	struct blx__txn txn;
-	bool ok;
 
 	blx__txn_init(&txn);
-	ok = blx__txn_add(&txn, &line) == 0;
-	line.kind = BLX__TXN_PUT;
-	line.value = (const uint8_t *)text;
-	line.value_len = strlen(text);
-	ok = ok && blx__txn_add(&txn, &line) == 0 &&
-	     reconcile->ops->submit(&txn, reconcile->data);
-	reconcile->under_way += ok;
+	reconcile->under_way +=
+		blx__record_replace(&txn, blx__record_of(BLX_RECORD_NODE), info,
+			blx__item_key(item), item->key_len, item->mod_revision) == 0 &&
+		reconcile->ops->submit(&txn, reconcile->data);
 	blx__txn_finish(&txn);
-	return ok;
 }
 
 /* So long ago the node was heard, by what this leader knows. False: it is none of those
@@ -68,25 +59,6 @@ static bool age_of(
 	}
 	*ret_age_ns = now > heard ? (int64_t)(now - heard) : 0;
 	return true;
-}
-
-static void look_at_record(struct blx__reconcile *reconcile, const struct blx__item *item,
-	const struct blx__health_limits *limits, int64_t age_ns, blx_node_info *info)
-{
-	json_t *root;
-	char *text;
-
-	if (!blx__health_change(
-		    limits, age_ns, reconcile->ops->wall_ns(reconcile->data), info)) {
-		return;
-	}
-	root = blx__record_write(blx__record_of(BLX_RECORD_NODE), info, NULL);
-	text = root != NULL ? json_dumps(root, JSON_COMPACT) : NULL;
-	if (text != NULL) {
-		(void)submit_record(reconcile, item, text);
-	}
-	free(text);
-	json_decref(root);
 }
 
 static void look_at_node(struct blx__reconcile *reconcile, const struct blx__item *item,
@@ -110,7 +82,10 @@ static void look_at_node(struct blx__reconcile *reconcile, const struct blx__ite
 			0) {
 		return;
 	}
-	look_at_record(reconcile, item, limits, age_ns, info);
+	if (blx__health_change(
+		    limits, age_ns, reconcile->ops->wall_ns(reconcile->data), info)) {
+		submit_record(reconcile, item, info);
+	}
 	blx__free(info->extra);
 }
 

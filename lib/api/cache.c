@@ -18,7 +18,6 @@
 #include <blixard/watch.h>
 #include <pthread.h>
 #include <string.h>
-#include <time.h>
 
 #define NS_PER_MS      UINT64_C(1000000)
 #define TTL_DEFAULT_MS 5000
@@ -61,14 +60,6 @@ struct blx_cache {
 void blx_cache_opts_init(blx_cache_opts *opts)
 {
 	*opts = (blx_cache_opts)BLX_CACHE_OPTS_INIT;
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
 static struct entry *entry_of(struct blx__table_link *link)
@@ -250,7 +241,7 @@ static bool look(struct blx_cache *cache, const struct want *want, blx_value **r
 {
 	struct entry *entry = entry_find(cache, want->path);
 
-	if (entry != NULL && now_ns() >= entry->until_ns) {
+	if (entry != NULL && blx__client_now_ns() >= entry->until_ns) {
 		entry_drop(cache, entry);
 		entry = NULL;
 	}
@@ -284,7 +275,7 @@ static int read_through(struct blx_cache *cache, const struct want *want, bool w
 {
 	blx_read_opts opts = BLX_READ_OPTS_INIT;
 	blx_read_info info = BLX_READ_INFO_INIT;
-	struct entry read = { .until_ns = now_ns() + cache->ttl_ns };
+	struct entry read = { .until_ns = blx__client_now_ns() + cache->ttl_ns };
 	int rv;
 
 	opts.timeout_ms = cache->timeout_ms;
@@ -323,10 +314,10 @@ int blx_cache_get(blx_cache *cache, const char *path, blx_value **ret_value, blx
 	*ret_value = NULL;
 	(void)pthread_mutex_lock(&cache->lock);
 	follow(cache);
-	if (cache->watch == NULL && now_ns() >= cache->retry_ns) {
+	if (cache->watch == NULL && blx__client_now_ns() >= cache->retry_ns) {
 		/* Without it nothing is kept, and all is read. */
 		(void)watch_open(cache, NULL);
-		cache->retry_ns = now_ns() + RETRY_MS * NS_PER_MS;
+		cache->retry_ns = blx__client_now_ns() + RETRY_MS * NS_PER_MS;
 	}
 	watched = cache->watch != NULL;
 	found = look(cache, &want, ret_value, &code);

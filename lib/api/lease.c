@@ -38,14 +38,6 @@
 
 #define PATH_SIZE sizeof "/:leases/0123456789abcdef"
 
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 /* ---- by id ---------------------------------------------------------------------- */
 
 static void path_of(uint64_t id, char ret_path[PATH_SIZE])
@@ -204,7 +196,7 @@ void blx_lease_opts_init(blx_lease_opts *opts)
 
 static uint32_t left_ms(const blx_lease *lease)
 {
-	uint64_t now = now_ns();
+	uint64_t now = blx__client_now_ns();
 
 	return lease->lost || now >= lease->until_ns
 		       ? 0
@@ -214,11 +206,11 @@ static uint32_t left_ms(const blx_lease *lease)
 /* Under the lock, which it lets go of. True: the lease is to be released. */
 static bool sleep_for(blx_lease *lease, uint32_t ms)
 {
-	uint64_t until_ns = now_ns() + ms * NS_PER_MS;
+	uint64_t until_ns = blx__client_now_ns() + ms * NS_PER_MS;
 	struct timespec until = {.tv_sec = (time_t)(until_ns / 1000000000u),
 		.tv_nsec = (long)(until_ns % 1000000000u)};
 
-	while (!lease->releasing && now_ns() < until_ns) {
+	while (!lease->releasing && blx__client_now_ns() < until_ns) {
 		(void)pthread_cond_timedwait(&lease->changed, &lease->lock, &until);
 	}
 	return lease->releasing;
@@ -227,7 +219,7 @@ static bool sleep_for(blx_lease *lease, uint32_t ms)
 /* Under the lock, which it lets go of. What is left of its time is what a call may take. */
 static int keep_once(blx_lease *lease)
 {
-	uint64_t sent_ns = now_ns();
+	uint64_t sent_ns = blx__client_now_ns();
 	uint32_t timeout_ms = left_ms(lease);
 	blx_error error = BLX_ERROR_INIT;
 	int rv;
@@ -314,7 +306,7 @@ int blx__lease_hold(blx_client *client, const blx_lease_opts *opts, uint32_t tim
 	blx_lease **ret_lease, blx_error *error)
 {
 	blx_lease *lease = lease_create(client, opts);
-	uint64_t began_ns = now_ns();
+	uint64_t began_ns = blx__client_now_ns();
 	int rv;
 
 	if (lease == NULL) {

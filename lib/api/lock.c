@@ -11,7 +11,6 @@
 #include <blixard/watch.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #define NS_PER_MS UINT64_C(1000000)
 #define NEVER     UINT64_MAX
@@ -42,18 +41,10 @@ struct attempt {
 	uint64_t until_ns;
 };
 
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 /* At most max; 1 at least, as 0 means the default. */
 static uint32_t attempt_left_ms(const struct attempt *attempt, uint32_t max)
 {
-	uint64_t now = now_ns();
+	uint64_t now = blx__client_now_ns();
 	uint64_t left = now < attempt->until_ns ? (attempt->until_ns - now) / NS_PER_MS : 0;
 
 	return left >= max ? max : left > 0 ? (uint32_t)left : 1;
@@ -61,7 +52,7 @@ static uint32_t attempt_left_ms(const struct attempt *attempt, uint32_t max)
 
 static bool is_late(const struct attempt *attempt)
 {
-	return attempt->until_ns != NEVER && now_ns() >= attempt->until_ns;
+	return attempt->until_ns != NEVER && blx__client_now_ns() >= attempt->until_ns;
 }
 
 /* Puts the value if there is none. BLX_ECONFLICT: there is, of error->revision; 0: the lease
@@ -182,7 +173,7 @@ static int acquire(struct attempt *attempt, const blx_lease_opts *opts, blx_lock
 	bool forever = timeout_ms == BLX_LEASE_WAIT_FOREVER;
 	int rv;
 
-	attempt->until_ns = forever ? NEVER : now_ns() + timeout_ms * NS_PER_MS;
+	attempt->until_ns = forever ? NEVER : blx__client_now_ns() + timeout_ms * NS_PER_MS;
 	rv = blx__lease_hold(attempt->client, opts, forever ? BLX_TIMEOUT_DEFAULT_MS : timeout_ms,
 		&attempt->lease, error);
 	if (rv != 0) {

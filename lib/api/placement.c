@@ -28,12 +28,13 @@ static const char records_sql[] =
 	"SELECT path, value, mod_revision FROM kv WHERE path GLOB '/:services/*' UNION ALL "
 	"SELECT path, value, mod_revision FROM kv WHERE path GLOB '/:vms/*'";
 
-static uint64_t now_ns(clockid_t clock)
+/* For the record: what people read. */
+static int64_t wall_ns(void)
 {
 	struct timespec now;
 
-	(void)clock_gettime(clock, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
 /* ---- the model ------------------------------------------------------------------ */
@@ -108,6 +109,7 @@ static int commit(blx_client *client, struct blx__txn *txn, uint32_t timeout_ms,
 	blx__buf_init(&body);
 	blx__txn_encode(txn, &body);
 	if (!blx__buf_ok(&body)) {
+		blx__buf_finish(&body);
 		return blx__error_set_write(
 			error, BLX_ENOMEM, BLX_NOT_APPLIED, "reserve: out of memory");
 	}
@@ -135,7 +137,7 @@ static int reserve_once(blx_client *client, const blx_place_request *request,
 	if (rv == 0) {
 		(void)snprintf(ret_node, BLX_NAME_MAX, "%s", blx_place_plan_node(plan));
 		rv = blx__reserve_txn(model, ret_node, request, lease_id,
-			(int64_t)now_ns(CLOCK_REALTIME), &txn, error);
+			wall_ns(), &txn, error);
 		if (rv == 0) {
 			rv = commit(client, &txn, timeout_ms, error);
 		}
@@ -180,7 +182,7 @@ static int told_conflict(
 
 static uint32_t left_ms(uint64_t until_ns)
 {
-	uint64_t now = now_ns(CLOCK_MONOTONIC);
+	uint64_t now = blx__client_now_ns();
 
 	return until_ns > now + 1000000 ? (uint32_t)((until_ns - now) / 1000000) : 1;
 }
@@ -188,7 +190,7 @@ static uint32_t left_ms(uint64_t until_ns)
 int blx_reserve(blx_client *client, const blx_place_request *request, uint64_t lease_id,
 	uint32_t timeout_ms, char ret_node[BLX_NAME_MAX], blx_error *error)
 {
-	uint64_t until_ns = now_ns(CLOCK_MONOTONIC) +
+	uint64_t until_ns = blx__client_now_ns() +
 			    (timeout_ms != 0 ? timeout_ms : BLX_TIMEOUT_DEFAULT_MS) *
 				    UINT64_C(1000000);
 	int rv = BLX_ECONFLICT;
@@ -204,7 +206,7 @@ int blx_reserve(blx_client *client, const blx_place_request *request, uint64_t l
 			rv = told_conflict(
 				client, request->name, lease_id, left_ms(until_ns), error);
 		}
-		if (rv == BLX_ECONFLICT && now_ns(CLOCK_MONOTONIC) >= until_ns) {
+		if (rv == BLX_ECONFLICT && blx__client_now_ns() >= until_ns) {
 			return blx__error_set_write(error, BLX_ETIMEOUT, BLX_NOT_APPLIED,
 				"reserve %s: others were faster each time", request->name);
 		}
@@ -220,9 +222,7 @@ int blx_reserve(blx_client *client, const blx_place_request *request, uint64_t l
 
 static int path_of(const char *name, char ret_path[BLX__PATH_TEXT_SIZE], blx_error *error)
 {
-	if (name == NULL || name[0] == '\0' || strchr(name, '/') != NULL ||
-		(size_t)snprintf(ret_path, BLX__PATH_TEXT_SIZE, "/:reservations/%s", name) >=
-			BLX__PATH_TEXT_SIZE) {
+	if (!blx__path_child(":reservations", name, ret_path)) {
 		return blx__error_set_write(error, BLX_EINVAL, BLX_NOT_APPLIED,
 			"reservation \"%.80s\": its name must be there, without \"/\"",
 			name != NULL ? name : "");

@@ -9,7 +9,6 @@
 #include "store/path.h"
 
 #include <jansson.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -74,19 +73,6 @@ int blx_record_decode(int kind, const void *text, size_t len, void *record, blx_
 	return blx__record_decode(table, text, len, record, error);
 }
 
-/* To be freed with free(). */
-static char *encode(const struct blx__record *table, const void *record, blx_error *error)
-{
-	json_t *root = blx__record_write(table, record, error);
-	char *text = root != NULL ? json_dumps(root, JSON_COMPACT) : NULL;
-
-	if (root != NULL && text == NULL) {
-		(void)blx__error_set(error, BLX_ENOMEM, "%s: out of memory", table->what);
-	}
-	json_decref(root);
-	return text;
-}
-
 int blx_record_encode(int kind, const void *record, char **ret_text, blx_error *error)
 {
 	const struct blx__record *table = record_of(kind, error);
@@ -96,7 +82,7 @@ int blx_record_encode(int kind, const void *record, char **ret_text, blx_error *
 	if (table == NULL || record == NULL || ret_text == NULL) {
 		return blx__error_set(error, BLX_EINVAL, "record: nothing to write, or nowhere to");
 	}
-	text = encode(table, record, &why);
+	text = blx__record_encode(table, record, &why);
 	if (text == NULL) {
 		blx__error_copy(error, &why);
 		return why.code;
@@ -148,9 +134,7 @@ int blx_record_value(int kind, const char *name, const char *text)
 static int path_of(const struct blx__record *table, const char *name,
 	char ret_path[BLX__PATH_TEXT_SIZE], blx_error *error)
 {
-	if (name == NULL || name[0] == '\0' || strchr(name, '/') != NULL ||
-		(size_t)snprintf(ret_path, BLX__PATH_TEXT_SIZE, "/%s/%s", table->dir, name) >=
-			BLX__PATH_TEXT_SIZE) {
+	if (!blx__path_child(table->dir, name, ret_path)) {
 		return blx__error_set_write(error, BLX_EINVAL, BLX_NOT_APPLIED,
 			"%s: \"%.80s\" is no name: it must be there, without \"/\"", table->what,
 			name != NULL ? name : "");
@@ -214,7 +198,7 @@ static int prepare(const struct blx__record *table, const char *name, const void
 	if (rv != 0) {
 		return rv;
 	}
-	*ret_text = encode(table, record, &why);
+	*ret_text = blx__record_encode(table, record, &why);
 	return *ret_text != NULL ? 0
 				 : blx__error_set_write(error, why.code, BLX_NOT_APPLIED,
 					   "%s: %s", ret_path, why.message);

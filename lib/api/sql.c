@@ -12,7 +12,6 @@
 #include "snapshot/query.h"
 
 #include <string.h>
-#include <time.h>
 
 struct blx_sql {
 	struct blx__query_head head;
@@ -33,14 +32,6 @@ struct ask {
 void blx_sql_opts_init(blx_sql_opts *opts)
 {
 	*opts = (blx_sql_opts)BLX_SQL_OPTS_INIT;
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
 /* ---- what was read -------------------------------------------------------------- */
@@ -180,7 +171,7 @@ static bool is_late(void *data)
 {
 	const struct ask *ask = data;
 
-	return now_ns() >= ask->until_ns;
+	return blx__client_now_ns() >= ask->until_ns;
 }
 
 /* Waits until the replica has all that was acknowledged before now. */
@@ -292,7 +283,7 @@ static int ask_init(
 			.sql = text,
 			.sql_len = strlen(text),
 			.params_count = (uint32_t)opts->params_count}};
-	ask->until_ns = now_ns() + ask->timeout_ms * UINT64_C(1000000);
+	ask->until_ns = blx__client_now_ns() + ask->timeout_ms * UINT64_C(1000000);
 	for (i = 0; i < opts->params_count; i++) {
 		ask->query.params[i].text = opts->params[i];
 		ask->query.params[i].len = opts->params[i] != NULL ? strlen(opts->params[i]) : 0;

@@ -13,7 +13,6 @@
 #include "watch/views.h"
 
 #include <jansson.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -53,9 +52,7 @@ void blx_view_opts_init(blx_view_opts *opts)
 
 static int path_of(const char *name, char ret_path[BLX__PATH_TEXT_SIZE], blx_error *error)
 {
-	if (name == NULL || name[0] == '\0' || strchr(name, '/') != NULL ||
-		(size_t)snprintf(ret_path, BLX__PATH_TEXT_SIZE, "/" BLX__VIEWS_DIR "/%s", name) >=
-			BLX__PATH_TEXT_SIZE) {
+	if (!blx__path_child(BLX__VIEWS_DIR, name, ret_path)) {
 		return blx__error_set_write(error, BLX_EINVAL, BLX_NOT_APPLIED,
 			"view \"%.80s\": its name must be there, without \"/\"",
 			name != NULL ? name : "");

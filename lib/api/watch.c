@@ -80,14 +80,6 @@ void blx_event_init(blx_event *event)
 	*event = (blx_event)BLX_EVENT_INIT;
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
 static struct timespec timespec_of(uint64_t ns)
 {
 	return (struct timespec){.tv_sec = (time_t)(ns / 1000000000u),
@@ -164,7 +156,7 @@ static bool may_ask(const blx_watch *watch)
 {
 	return !watch->asking && watch->client != NULL && watch->end.code == 0 &&
 	       watch->compacted == 0 && watch->batched < watch->buffer_bytes &&
-	       now_ns() >= watch->retry_ns;
+	       blx__client_now_ns() >= watch->retry_ns;
 }
 
 /* Under the lock. The descriptor is a timer: it has run out where something is there, and
@@ -335,7 +327,7 @@ static void take_failure(blx_watch *watch, const struct blx__response *response)
 		watch->compacted = error.revision != 0 ? error.revision : 1;
 		watch->last = error;
 	} else if (may_pass(watch, error.code)) {
-		watch->retry_ns = now_ns() + RETRY_MS * NS_PER_MS;
+		watch->retry_ns = blx__client_now_ns() + RETRY_MS * NS_PER_MS;
 		watch->last = error;
 	} else {
 		end_with(watch, error.code, error.message);
@@ -596,7 +588,7 @@ static int next_or_wait(
 {
 	uint64_t deadline_ns = timeout_ms == BLX_WATCH_FOREVER
 				       ? NEVER
-				       : now_ns() + timeout_ms * NS_PER_MS;
+				       : blx__client_now_ns() + timeout_ms * NS_PER_MS;
 
 	for (;;) {
 		if (take(watch, event)) {
@@ -611,7 +603,7 @@ static int next_or_wait(
 			(void)pthread_mutex_lock(&watch->lock);
 			continue;
 		}
-		if (timeout_ms == 0 || now_ns() >= deadline_ns) {
+		if (timeout_ms == 0 || blx__client_now_ns() >= deadline_ns) {
 			return timed_out(watch, timeout_ms, error);
 		}
 		wait_until(watch, deadline_ns);

@@ -226,7 +226,7 @@ int blx__client_start(blx_client *client, const struct blx__ask *ask, blx__clien
 
 /* ---- writes ------------------------------------------------------------------ */
 
-static uint64_t now_ns(void)
+uint64_t blx__client_now_ns(void)
 {
 	struct timespec now;
 
@@ -257,7 +257,8 @@ static int write_once(blx_client *client, const struct blx__ask *ask,
 	struct blx__buf buf;
 	int rv;
 
-	if (!blx__session_begin(&client->session, now_ns(), client->ops->time_ms(client), &slot)) {
+	if (!blx__session_begin(&client->session, blx__client_now_ns(),
+		    client->ops->time_ms(client), &slot)) {
 		*ret_answer = (struct blx__answer){ .code = BLX_EBUSY };
 		return blx__error_set_write(error, BLX_EBUSY, BLX_NOT_APPLIED,
 			"%d writes are under way on this handle; wait for one to end",
@@ -312,8 +313,8 @@ int blx__client_write_start(blx_client *client, const struct blx__ask *ask, blx_
 		return BLX_ENOMEM;
 	}
 	pending->request.op = BLX__OP_WRITE;
-	if (!blx__session_begin(&client->session, now_ns(), client->ops->time_ms(client),
-		    &pending->slot)) {
+	if (!blx__session_begin(&client->session, blx__client_now_ns(),
+		    client->ops->time_ms(client), &pending->slot)) {
 		pending_free(pending);
 		return BLX_EBUSY;
 	}

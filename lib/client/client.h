@@ -60,6 +60,9 @@ struct blx__answer {
 };
 void blx__answer_finish(struct blx__answer *answer);
 
+/* By the monotonic clock. */
+uint64_t blx__client_now_ns(void);
+
 /* What is asked. */
 struct blx__ask {
 	uint8_t op;

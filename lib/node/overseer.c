@@ -7,6 +7,7 @@
 #include "node/own_write.h"
 #include "plan/health.h"
 #include "record/fields.h"
+#include "record/replace.h"
 #include "store/path.h"
 
 #include <jansson.h>
@@ -144,25 +145,13 @@ static void write_record(struct blx__overseer *overseer, const uint8_t *key, siz
 	const blx_node_info *record, uint64_t revision)
 {
 	struct blx__own_write_opts opts = {.cb = on_written, .data = overseer};
-	struct blx__txn_line line = {.kind = BLX__TXN_IF_REVISION,
-		.key = key,
-		.key_len = key_len,
-		.revision = revision};
-	json_t *root = blx__record_write(blx__record_of(BLX_RECORD_NODE), record, NULL);
-	char *text = root != NULL ? json_dumps(root, JSON_COMPACT) : NULL;
 	struct blx__txn txn;
 
 	blx__txn_init(&txn);
-	if (text != NULL && blx__txn_add(&txn, &line) == 0) {
-		line.kind = BLX__TXN_PUT;
-		line.value = (const uint8_t *)text;
-		line.value_len = strlen(text);
-		overseer->writing = blx__txn_add(&txn, &line) == 0 &&
-				    blx__own_write(overseer->node, &txn, &opts) == 0;
-	}
+	overseer->writing = blx__record_replace(&txn, blx__record_of(BLX_RECORD_NODE), record,
+				    key, key_len, revision) == 0 &&
+			    blx__own_write(overseer->node, &txn, &opts) == 0;
 	blx__txn_finish(&txn);
-	free(text);
-	json_decref(root);
 }
 
 static void look_at_own(struct blx__overseer *overseer)

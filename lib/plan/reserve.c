@@ -21,8 +21,7 @@ static int key_of(const char *dir, const char *name, struct key *ret_key, blx_er
 	char path[BLX__PATH_TEXT_SIZE];
 	bool is_dir;
 
-	if (name == NULL || name[0] == '\0' || strchr(name, '/') != NULL ||
-		(size_t)snprintf(path, sizeof path, "/%s/%s", dir, name) >= sizeof path) {
+	if (!blx__path_child(dir, name, path)) {
 		return blx__error_set(error, BLX_EINVAL,
 			"reserve \"%.80s\": its name must be there, without \"/\"",
 			name != NULL ? name : "");
@@ -51,18 +50,13 @@ static char *record_of(const char *node, const blx_place_request *request, uint6
 		.memory = request->memory,
 		.state = BLX_RESERVATION_PENDING,
 		.timestamp = time_ns};
-	json_t *root;
-	char *text;
 
 	(void)snprintf(record.node, sizeof record.node, "%s", node);
 	(void)snprintf(record.holder, sizeof record.holder, "%016" PRIx64, lease_id);
 	if (request->group != NULL) {
 		(void)snprintf(record.group, sizeof record.group, "%s", request->group);
 	}
-	root = blx__record_write(blx__record_of(BLX_RECORD_RESERVATION), &record, error);
-	text = root != NULL ? json_dumps(root, JSON_COMPACT) : NULL;
-	json_decref(root);
-	return text;
+	return blx__record_encode(blx__record_of(BLX_RECORD_RESERVATION), &record, error);
 }
 
 static int add_leased(struct blx__txn *txn, const struct key *key, const char *value,
@@ -106,6 +100,7 @@ int blx__reserve_txn(const blx_place_model *model, const char *node_name,
 	struct key reservation;
 	struct key node_key;
 	struct key capacity;
+	blx_error why = BLX_ERROR_INIT;
 	char *value;
 	int rv;
 
@@ -119,9 +114,9 @@ int blx__reserve_txn(const blx_place_model *model, const char *node_name,
 		(rv = key_of(BLX__CAPACITY_DIR, node_name, &capacity, error)) != 0) {
 		return rv;
 	}
-	value = record_of(node_name, request, lease_id, time_ns, error);
+	value = record_of(node_name, request, lease_id, time_ns, &why);
 	if (value == NULL) {
-		return BLX_EINVAL;
+		return blx__error_set(error, why.code, "%s", why.message);
 	}
 	if ((rv = add(txn, BLX__TXN_IF_ABSENT, &reservation, 0)) == 0 &&
 		(rv = add(txn, BLX__TXN_IF_REVISION, &node_key, node->revision)) == 0 &&

@@ -432,3 +432,15 @@ json_t *blx__record_write(const struct blx__record *record, const void *from, bl
 	}
 	return root;
 }
+
+char *blx__record_encode(const struct blx__record *record, const void *from, blx_error *error)
+{
+	json_t *root = blx__record_write(record, from, error);
+	char *text = root != NULL ? json_dumps(root, JSON_COMPACT) : NULL;
+
+	if (root != NULL && text == NULL) {
+		(void)blx__error_set(error, BLX_ENOMEM, "%s: out of memory", record->what);
+	}
+	json_decref(root);
+	return text;
+}

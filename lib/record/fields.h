@@ -67,6 +67,10 @@ int blx__record_decode(const struct blx__record *record, const void *text, size_
 json_t *blx__record_write(
 	const struct blx__record *record, const void *from, blx_error *error);
 
+/* As compact text, to be freed with free(); NULL, with the error. */
+char *blx__record_encode(
+	const struct blx__record *record, const void *from, blx_error *error);
+
 /* One field as JSON; NULL: no memory. */
 json_t *blx__field_write(const struct blx__field *field, const void *from);
 

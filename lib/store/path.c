@@ -3,6 +3,7 @@
 
 #include "base/assert.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* A zero of a component is written 1 1, a one 1 2, so that 0 is free for the separator.
@@ -351,4 +352,11 @@ int blx__key_compare(const uint8_t *a, size_t a_len, const uint8_t *b, size_t b_
 bool blx__key_is_system(const uint8_t *key, size_t key_len)
 {
 	return key_len > 0 && key[0] == ':';
+}
+
+bool blx__path_child(const char *dir, const char *name, char ret_path[BLX__PATH_TEXT_SIZE])
+{
+	return name != NULL && name[0] != '\0' && strchr(name, '/') == NULL &&
+	       (size_t)snprintf(ret_path, BLX__PATH_TEXT_SIZE, "/%s/%s", dir, name) <
+		       BLX__PATH_TEXT_SIZE;
 }

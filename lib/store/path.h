@@ -48,6 +48,11 @@ size_t blx__path_format_name(
 int blx__path_parse_name(const char *name, size_t len, uint8_t ret_key[BLX__KEY_LEN_MAX],
 	size_t *ret_key_len, blx_error *error);
 
+/* The text of the path of a child of a directory below the root (both without "/"). False:
+ * the name is NULL, empty, has a "/", or the path would be too long. */
+bool blx__path_child(
+	const char *dir, const char *name, char ret_path[BLX__PATH_TEXT_SIZE]);
+
 /* In a pattern's key, behind a byte 1: any bytes of one component; any components. */
 #define BLX__KEY_ANY_BYTES   3
 #define BLX__KEY_ANY_DEPTH   4
