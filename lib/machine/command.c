@@ -59,6 +59,20 @@ int blx__command_decode(const void *data, size_t len, struct blx__command *ret_c
 	return 0;
 }
 
+/* What members act on must be what it is to be. */
+static int check_put(const struct blx__txn_line *put, blx_error *error)
+{
+	static blx__put_check *const checks[] = {blx__setting_put_check, blx__lease_put_check,
+		blx__view_put_check, blx__record_put_check};
+	int rv = 0;
+	size_t i;
+
+	for (i = 0; rv == 0 && i < sizeof checks / sizeof checks[0]; i++) {
+		rv = checks[i](put, error);
+	}
+	return rv;
+}
+
 int blx__command_check(const void *data, size_t len, blx_error *error)
 {
 	struct blx__command command;
@@ -74,14 +88,7 @@ int blx__command_check(const void *data, size_t len, blx_error *error)
 	if (rv != 0 || !system) {
 		return rv; /* as nearly always: no need to look at each line again */
 	}
-	rv = blx__settings_check(command.body, command.body_len, error);
-	if (rv == 0) {
-		rv = blx__lease_record_check(command.body, command.body_len, error);
-	}
-	if (rv == 0) {
-		rv = blx__view_record_check(command.body, command.body_len, error);
-	}
-	return rv != 0 ? rv : blx__record_check(command.body, command.body_len, error);
+	return blx__txn_check_puts(command.body, command.body_len, check_put, error);
 }
 
 bool blx__command_has_session(const void *data, size_t len)

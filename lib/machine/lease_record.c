@@ -59,26 +59,21 @@ bool blx__lease_ttl(const void *value, size_t len, uint64_t *ret_ttl_ms)
 	return ttl_ms >= BLX_LEASE_TTL_MIN_MS && ttl_ms <= BLX_LEASE_TTL_MAX_MS;
 }
 
-static int check_line(const struct blx__txn_line *line, void *data)
+int blx__lease_put_check(const struct blx__txn_line *put, blx_error *error)
 {
 	char path[BLX__PATH_TEXT_SIZE];
 	uint64_t ttl_ms;
 	uint64_t id;
 
-	if ((line->kind != BLX__TXN_PUT && line->kind != BLX__TXN_PUT_WHILE) ||
-		!is_below(line->key, line->key_len) ||
-		(blx__lease_key_is(line->key, line->key_len, &id) && id != 0 &&
-			blx__lease_ttl(line->value, line->value_len, &ttl_ms))) {
+	if (!is_below(put->key, put->key_len) ||
+		(blx__lease_key_is(put->key, put->key_len, &id) && id != 0 &&
+			blx__lease_ttl(put->value, put->value_len, &ttl_ms))) {
 		return 0;
 	}
-	(void)blx__path_format(line->key, line->key_len, path);
-	return blx__error_set(data, BLX_EINVAL,
+	(void)blx__path_format(put->key, put->key_len, path);
+	return blx__error_set(error, BLX_EINVAL,
 		"%.80s: a lease has a name of 16 hexadecimal digits, not all 0, and is a JSON "
 		"object of at most %d bytes with \"ttl_ms\" from %d to %d",
 		path, BLX_LEASE_RECORD_MAX, BLX_LEASE_TTL_MIN_MS, BLX_LEASE_TTL_MAX_MS);
 }
 
-int blx__lease_record_check(const void *txn, size_t len, blx_error *error)
-{
-	return blx__txn_each_op(txn, len, check_line, error);
-}

@@ -29,8 +29,7 @@ bool blx__lease_key_is(const uint8_t *key, size_t key_len, uint64_t *ret_id);
 /* What the value says. False: it is no lease. */
 bool blx__lease_ttl(const void *value, size_t len, uint64_t *ret_ttl_ms);
 
-/* A transaction that puts there what is no lease: BLX_EINVAL, with the path. Of one that
- * blx__txn_check() has found to be right. */
-int blx__lease_record_check(const void *txn, size_t len, blx_error *error);
+/* What is put there and is no lease: BLX_EINVAL, with the path. */
+blx__put_check blx__lease_put_check;
 
 #endif

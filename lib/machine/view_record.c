@@ -82,20 +82,13 @@ int blx__view_spec_parse(
 	return rv;
 }
 
-static int check_line(const struct blx__txn_line *line, void *data)
+int blx__view_put_check(const struct blx__txn_line *put, blx_error *error)
 {
 	struct blx__view_spec spec;
 	const uint8_t *name;
 	size_t name_len;
 
-	if ((line->kind != BLX__TXN_PUT && line->kind != BLX__TXN_PUT_WHILE) ||
-		!blx__view_key_is(line->key, line->key_len, &name, &name_len)) {
-		return 0;
-	}
-	return blx__view_spec_parse(line->value, line->value_len, &spec, data);
-}
-
-int blx__view_record_check(const void *txn, size_t len, blx_error *error)
-{
-	return blx__txn_each_op(txn, len, check_line, error);
+	return blx__view_key_is(put->key, put->key_len, &name, &name_len)
+		       ? blx__view_spec_parse(put->value, put->value_len, &spec, error)
+		       : 0;
 }

@@ -34,8 +34,7 @@ bool blx__view_key_is(const uint8_t *key, size_t key_len, const uint8_t **ret_na
 int blx__view_spec_parse(
 	const void *value, size_t len, struct blx__view_spec *ret_spec, blx_error *error);
 
-/* A transaction that puts there what is no declaration. Of one that blx__txn_check() has
- * found to be right. */
-int blx__view_record_check(const void *txn, size_t len, blx_error *error);
+/* What is put there and is no declaration: BLX_EINVAL. */
+blx__put_check blx__view_put_check;
 
 #endif

@@ -36,20 +36,11 @@ static int check_value(int kind, const struct blx__txn_line *line, blx_error *er
 	return blx__error_set(error, rv, "%.80s: %.200s", path, why.message);
 }
 
-static int check_line(const struct blx__txn_line *line, void *data)
+int blx__record_put_check(const struct blx__txn_line *put, blx_error *error)
 {
 	const uint8_t *name;
 	size_t name_len;
-	int kind;
+	int kind = blx__record_kind_of_key(put->key, put->key_len, &name, &name_len);
 
-	if (line->kind != BLX__TXN_PUT && line->kind != BLX__TXN_PUT_WHILE) {
-		return 0;
-	}
-	kind = blx__record_kind_of_key(line->key, line->key_len, &name, &name_len);
-	return kind < 0 || is_plain_placement(kind, line) ? 0 : check_value(kind, line, data);
-}
-
-int blx__record_check(const void *txn, size_t len, blx_error *error)
-{
-	return blx__txn_each_op(txn, len, check_line, error);
+	return kind < 0 || is_plain_placement(kind, put) ? 0 : check_value(kind, put, error);
 }

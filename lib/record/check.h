@@ -3,12 +3,9 @@
 #ifndef BLX_RECORD_CHECK_H
 #define BLX_RECORD_CHECK_H
 
-#include "base/error.h"
+#include "store/txn.h"
 
-#include <stddef.h>
-
-/* BLX_EINVAL, with the path and the field; of a transaction that blx__txn_check() has found
- * to be right. */
-int blx__record_check(const void *txn, size_t len, blx_error *error);
+/* BLX_EINVAL, with the path and the field. */
+blx__put_check blx__record_put_check;
 
 #endif

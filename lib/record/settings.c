@@ -2,7 +2,6 @@
 #include "record/settings.h"
 
 #include "store/path.h"
-#include "store/txn.h"
 
 #include <string.h>
 
@@ -133,25 +132,17 @@ static int setting_of_key(const uint8_t *key, size_t key_len)
 	return -1;
 }
 
-static int check_line(const struct blx__txn_line *line, void *data)
+int blx__setting_put_check(const struct blx__txn_line *put, blx_error *error)
 {
-	int setting = -1;
+	int setting = setting_of_key(put->key, put->key_len);
 	uint64_t value;
 
-	if (line->kind == BLX__TXN_PUT || line->kind == BLX__TXN_PUT_WHILE) {
-		setting = setting_of_key(line->key, line->key_len);
-	}
-	if (setting < 0 || blx__setting_parse((enum blx__setting)setting, line->value,
-				   line->value_len, &value)) {
+	if (setting < 0 || blx__setting_parse((enum blx__setting)setting, put->value,
+				   put->value_len, &value)) {
 		return 0;
 	}
-	return blx__error_set(data, BLX_EINVAL, "/" CONFIG "/%s: must be %s",
+	return blx__error_set(error, BLX_EINVAL, "/" CONFIG "/%s: must be %s",
 		settings[setting].name,
 		settings[setting].duration ? "a duration of at most a day, like 5s, 500ms or 2m"
 					   : "a decimal number; 0: no limit");
-}
-
-int blx__settings_check(const void *txn, size_t len, blx_error *error)
-{
-	return blx__txn_each_op(txn, len, check_line, error);
 }

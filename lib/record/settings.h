@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "store/tree.h"
+#include "store/txn.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -34,8 +35,7 @@ uint64_t blx__setting_of(const struct blx__tree *tree, enum blx__setting setting
 /* What holds if it is not set. */
 uint64_t blx__setting_default(enum blx__setting setting);
 
-/* A transaction that sets one to what it cannot be: BLX_EINVAL, with the path. Of one that
- * blx__txn_check() has found to be right. */
-int blx__settings_check(const void *txn, size_t len, blx_error *error);
+/* One that is put and cannot be that: BLX_EINVAL, with the path. */
+blx__put_check blx__setting_put_check;
 
 #endif

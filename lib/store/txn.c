@@ -267,8 +267,13 @@ int blx__txn_check_ops(const void *data, size_t len, bool *ret_system, blx_error
 	return rv;
 }
 
-static int each_of(const struct blx__txn_reader *txn, const struct blx__txn_section *section,
-	int (*cb)(const struct blx__txn_line *op, void *data), void *cb_data)
+static bool is_put(const struct blx__txn_line *line)
+{
+	return line->kind == BLX__TXN_PUT || line->kind == BLX__TXN_PUT_WHILE;
+}
+
+static int check_puts(const struct blx__txn_reader *txn, const struct blx__txn_section *section,
+	blx__put_check *check, blx_error *error)
 {
 	struct blx__reader reader = blx__reader_of(txn->data, txn->len);
 	int rv = 0;
@@ -279,21 +284,20 @@ static int each_of(const struct blx__txn_reader *txn, const struct blx__txn_sect
 		struct blx__txn_line line;
 
 		rv = blx__txn_line_get(&reader, &line);
-		if (rv == 0) {
-			rv = cb(&line, cb_data);
+		if (rv == 0 && is_put(&line)) {
+			rv = check(&line, error);
 		}
 	}
 	return rv;
 }
 
-int blx__txn_each_op(const void *data, size_t len,
-	int (*cb)(const struct blx__txn_line *op, void *data), void *cb_data)
+int blx__txn_check_puts(const void *data, size_t len, blx__put_check *check, blx_error *error)
 {
 	struct blx__txn_reader txn;
 	int rv = blx__txn_read(data, len, &txn, NULL);
 
 	if (rv == 0) {
-		rv = each_of(&txn, &txn.ops, cb, cb_data);
+		rv = check_puts(&txn, &txn.ops, check, error);
 	}
-	return rv != 0 ? rv : each_of(&txn, &txn.else_ops, cb, cb_data);
+	return rv != 0 ? rv : check_puts(&txn, &txn.else_ops, check, error);
 }

@@ -83,10 +83,12 @@ int blx__txn_check(const void *data, size_t len, blx_error *error);
 /* And has it operations on keys of the system's own? */
 int blx__txn_check_ops(const void *data, size_t len, bool *ret_system, blx_error *error);
 
-/* Calls cb with each operation of one that blx__txn_check() has found right, of the else-branch,
+/* What is put must be something: 0, or the code with the error. */
+typedef int blx__put_check(const struct blx__txn_line *put, blx_error *error);
+
+/* Calls check with each put of one that blx__txn_check() has found right, of the else-branch,
  * too, until it gives something else than 0, which is returned. */
-int blx__txn_each_op(const void *data, size_t len,
-	int (*cb)(const struct blx__txn_line *op, void *data), void *cb_data);
+int blx__txn_check_puts(const void *data, size_t len, blx__put_check *check, blx_error *error);
 
 /* What came of one. */
 struct blx__txn_outcome {

@@ -327,7 +327,7 @@ static int check_put(const char *path, const char *value)
 	blx__buf_init(&body);
 	cr_assert_eq(blx__txn_add(&txn, &line), 0);
 	blx__txn_encode(&txn, &body);
-	rv = blx__record_check(body.data, body.len, &error);
+	rv = blx__txn_check_puts(body.data, body.len, blx__record_put_check, &error);
 	blx__buf_finish(&body);
 	blx__txn_finish(&txn);
 	return rv;

@@ -48,7 +48,7 @@ static int check(int kind, const char *key, size_t key_len, const char *text)
 	blx__buf_init(&body);
 	cr_assert_eq(blx__txn_add(&txn, &line), 0);
 	blx__txn_encode(&txn, &body);
-	rv = blx__settings_check(body.data, body.len, &error);
+	rv = blx__txn_check_puts(body.data, body.len, blx__setting_put_check, &error);
 	if (rv != 0) {
 		cr_assert_not_null(strstr(error.message, "/:config/"), "%s", error.message);
 	}

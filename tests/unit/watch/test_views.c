@@ -204,7 +204,7 @@ static int check(const char *record)
 	blx__buf_init(&body);
 	cr_assert_eq(blx__txn_add(&txn, &line), 0);
 	blx__txn_encode(&txn, &body);
-	rv = blx__view_record_check(body.data, body.len, &error);
+	rv = blx__txn_check_puts(body.data, body.len, blx__view_put_check, &error);
 	cr_assert((rv != 0) == (error.message[0] != '\0'));
 	blx__buf_finish(&body);
 	blx__txn_finish(&txn);
