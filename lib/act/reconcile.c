@@ -97,8 +97,7 @@ static void look(struct blx__reconcile *reconcile, const struct blx__tree *tree)
 	struct blx__item *item =
 		blx__cursor_seek(&cursor, tree, (const uint8_t *)dir, sizeof dir - 1);
 
-	for (; item != NULL && item->key_len >= sizeof dir - 1 &&
-		memcmp(blx__item_key(item), dir, sizeof dir - 1) == 0 &&
+	for (; blx__item_begins(item, dir, sizeof dir - 1) &&
 		reconcile->under_way < BLX__RECONCILE_MAX;
 		item = blx__cursor_next(&cursor)) {
 		look_at_node(reconcile, item, &limits);

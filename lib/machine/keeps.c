@@ -4,6 +4,7 @@
 #include "base/assert.h"
 #include "base/mem.h"
 #include "store/keep.h"
+#include "store/path.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -236,10 +237,9 @@ static int by_key(const void *a, const void *b)
 {
 	const struct blx__item *x = (*(struct keep *const *)a)->item;
 	const struct blx__item *y = (*(struct keep *const *)b)->item;
-	size_t len = x->key_len < y->key_len ? x->key_len : y->key_len;
-	int order = memcmp(blx__item_key(x), blx__item_key(y), len);
 
-	return order != 0 ? order : (x->key_len > y->key_len) - (x->key_len < y->key_len);
+	return blx__key_compare(
+		blx__item_key(x), x->key_len, blx__item_key(y), y->key_len);
 }
 
 static int look(struct keep *keep, struct blx__tree *const *tree, blx__keeps_remove remove,
@@ -319,29 +319,27 @@ void blx__keeps_finish(struct blx__keeps *keeps)
 	keeps->kept = NULL;
 }
 
-/* The list's head is in the struct itself. */
-static void keeps_move(struct blx__keeps *to, struct blx__keeps *from)
+int blx__keeps_of(struct blx__tree *kept, struct blx__keeps *ret_keeps)
 {
-	PRE(blx__list_empty(&from->due));
-
-	*to = *from;
-	blx__list_init(&to->due);
-}
-
-int blx__keeps_restore(struct blx__keeps *keeps, struct blx__tree *kept)
-{
-	struct blx__keeps fresh = {.kept = blx__tree_ref(kept)};
 	struct blx__cursor cursor;
 	struct blx__item *item = blx__cursor_seek(&cursor, kept, NULL, 0);
 
-	blx__list_init(&fresh.due);
+	*ret_keeps = (struct blx__keeps){.kept = blx__tree_ref(kept)};
+	blx__list_init(&ret_keeps->due);
 	for (; item != NULL; item = blx__cursor_next(&cursor)) {
-		if (keep_add(&fresh, item) == NULL) {
-			blx__keeps_finish(&fresh);
+		if (keep_add(ret_keeps, item) == NULL) {
+			blx__keeps_finish(ret_keeps);
 			return BLX_ENOMEM;
 		}
 	}
-	blx__keeps_finish(keeps);
-	keeps_move(keeps, &fresh);
 	return 0;
+}
+
+void blx__keeps_become(struct blx__keeps *keeps, struct blx__keeps *other)
+{
+	PRE(blx__list_empty(&other->due));
+
+	blx__keeps_finish(keeps);
+	*keeps = *other;
+	blx__list_init(&keeps->due); /* the list's head is in the struct itself */
 }

@@ -45,8 +45,9 @@ typedef int (*blx__keeps_remove)(
 int blx__keeps_settle(struct blx__keeps *keeps, struct blx__tree *const *tree,
 	blx__keeps_remove remove, void *data);
 
-/* Becomes what the items of the tree say, which all have conditions. BLX_ENOMEM: nothing
- * was changed. */
-int blx__keeps_restore(struct blx__keeps *keeps, struct blx__tree *kept);
+/* What the items of the tree say, which all have conditions. BLX_ENOMEM: nothing is left. */
+int blx__keeps_of(struct blx__tree *kept, struct blx__keeps *ret_keeps);
+/* Becomes the other, which has nothing due, and is of no more use. */
+void blx__keeps_become(struct blx__keeps *keeps, struct blx__keeps *other);
 
 #endif

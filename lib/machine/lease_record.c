@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "machine/lease_record.h"
 
-#include "base/assert.h"
 #include "store/path.h"
 
 #include <jansson.h>
@@ -48,15 +47,26 @@ bool blx__lease_key_is(const uint8_t *key, size_t key_len, uint64_t *ret_id)
 	return true;
 }
 
-bool blx__lease_ttl(const void *value, size_t len, uint64_t *ret_ttl_ms)
+int blx__lease_ttl(const void *value, size_t len, uint64_t *ret_ttl_ms)
 {
-	json_t *root = len <= BLX_LEASE_RECORD_MAX ? json_loadb(value, len, 0, NULL) : NULL;
-	json_t *ttl = json_object_get(root, "ttl_ms");
-	json_int_t ttl_ms = json_is_integer(ttl) ? json_integer_value(ttl) : 0;
+	json_error_t why;
+	json_t *root;
+	json_t *ttl;
+	json_int_t ttl_ms;
 
+	if (len > BLX_LEASE_RECORD_MAX) {
+		return BLX_EINVAL;
+	}
+	root = json_loadb(value, len, 0, &why);
+	if (root == NULL && json_error_code(&why) == json_error_out_of_memory) {
+		return BLX_ENOMEM;
+	}
+	ttl = json_object_get(root, "ttl_ms");
+	ttl_ms = json_is_integer(ttl) ? json_integer_value(ttl) : 0;
 	json_decref(root);
 	*ret_ttl_ms = (uint64_t)ttl_ms;
-	return ttl_ms >= BLX_LEASE_TTL_MIN_MS && ttl_ms <= BLX_LEASE_TTL_MAX_MS;
+	return ttl_ms >= BLX_LEASE_TTL_MIN_MS && ttl_ms <= BLX_LEASE_TTL_MAX_MS ? 0
+										: BLX_EINVAL;
 }
 
 int blx__lease_put_check(const struct blx__txn_line *put, blx_error *error)
@@ -64,11 +74,16 @@ int blx__lease_put_check(const struct blx__txn_line *put, blx_error *error)
 	char path[BLX__PATH_TEXT_SIZE];
 	uint64_t ttl_ms;
 	uint64_t id;
+	int rv = BLX_EINVAL;
 
-	if (!is_below(put->key, put->key_len) ||
-		(blx__lease_key_is(put->key, put->key_len, &id) && id != 0 &&
-			blx__lease_ttl(put->value, put->value_len, &ttl_ms))) {
+	if (!is_below(put->key, put->key_len)) {
 		return 0;
+	}
+	if (blx__lease_key_is(put->key, put->key_len, &id) && id != 0) {
+		rv = blx__lease_ttl(put->value, put->value_len, &ttl_ms);
+	}
+	if (rv != BLX_EINVAL) {
+		return rv;
 	}
 	(void)blx__path_format(put->key, put->key_len, path);
 	return blx__error_set(error, BLX_EINVAL,

@@ -26,8 +26,8 @@ void blx__lease_key(uint64_t id, uint8_t ret_key[BLX__LEASE_KEY_LEN]);
 /* Is it the key of a lease, and of which? */
 bool blx__lease_key_is(const uint8_t *key, size_t key_len, uint64_t *ret_id);
 
-/* What the value says. False: it is no lease. */
-bool blx__lease_ttl(const void *value, size_t len, uint64_t *ret_ttl_ms);
+/* What the value says. BLX_EINVAL: it is no lease; BLX_ENOMEM. */
+int blx__lease_ttl(const void *value, size_t len, uint64_t *ret_ttl_ms);
 
 /* What is put there and is no lease: BLX_EINVAL, with the path. */
 blx__put_check blx__lease_put_check;

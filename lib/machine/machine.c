@@ -383,6 +383,7 @@ struct blx__image *blx__machine_pin(struct blx__machine *machine)
 int blx__machine_restore(struct blx__machine *machine, const struct blx__image *image)
 {
 	struct blx__tree *old = NULL;
+	struct blx__keeps keeps;
 	unsigned i;
 	int rv;
 
@@ -391,11 +392,15 @@ int blx__machine_restore(struct blx__machine *machine, const struct blx__image *
 		return BLX_ECLUSTER;
 	}
 	lock(machine);
-	rv = blx__keeps_restore(&machine->keeps, image->kept);
+	rv = blx__keeps_of(image->kept, &keeps);
 	if (rv == 0) {
 		rv = blx__callers_restore(&machine->callers, &image->callers);
+		if (rv != 0) {
+			blx__keeps_finish(&keeps);
+		}
 	}
 	if (rv == 0) {
+		blx__keeps_become(&machine->keeps, &keeps);
 		old = machine->tree;
 		machine->tree = blx__tree_ref(image->tree);
 		machine->meta = image->meta;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "machine/view_record.h"
 
-#include "base/assert.h"
 #include "store/path.h"
 
 #include <jansson.h>

@@ -526,8 +526,7 @@ static int take_dir(blx_place_model *model, const struct blx__tree *tree, const 
 		blx__cursor_seek(&cursor, tree, (const uint8_t *)dir, len);
 	int rv = 0;
 
-	for (; rv == 0 && item != NULL && item->key_len >= len &&
-		memcmp(blx__item_key(item), dir, len) == 0;
+	for (; rv == 0 && blx__item_begins(item, dir, len);
 		item = blx__cursor_next(&cursor)) {
 		rv = blx__model_take(model, blx__item_key(item), item->key_len,
 			blx__item_value(item), item->value_len, item->mod_revision);

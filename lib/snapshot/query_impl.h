@@ -26,7 +26,6 @@ struct blx__query_temp {
 	char name[40];
 	size_t bytes;
 	size_t max;
-	bool full; /* more was wanted */
 };
 
 /* Makes it known to SQLite under temp->name. An SQLite code. */

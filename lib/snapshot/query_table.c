@@ -41,7 +41,7 @@ struct scanner {
 /* Does the byte stand for itself in the text of a path, wherever it is? */
 static bool is_plain(uint8_t c)
 {
-	return c > 0x20 && c != 0x7f && c != '%' && c != '*' && c != '/' && c != '.';
+	return c >= 0x20 && c != 0x7f && c != '%' && c != '*' && c != '/' && c != '.';
 }
 
 size_t blx__query_prefix(const char *text, size_t len, uint8_t *ret_key, bool *ret_none)
@@ -54,7 +54,7 @@ size_t blx__query_prefix(const char *text, size_t len, uint8_t *ret_key, bool *r
 
 		if (c == '/' && text[i - 1] != '/') {
 			ret_key[i - 1] = BLX__KEY_SEPARATOR;
-		} else if (is_plain(c) || c == ' ' || (c == '.' && text[i - 1] != '/')) {
+		} else if (is_plain(c) || (c == '.' && text[i - 1] != '/')) {
 			ret_key[i - 1] = c;
 		} else {
 			break; /* from here on the key is not the text */
@@ -179,11 +179,7 @@ static int best_index(sqlite3_vtab *base, sqlite3_index_info *info)
 /* What does not begin with the prefix ends it. */
 static void settle(struct scanner *scanner)
 {
-	const struct blx__item *item = scanner->item;
-
-	if (item != NULL &&
-		(item->key_len < scanner->prefix_len ||
-			memcmp(blx__item_key(item), scanner->prefix, scanner->prefix_len) != 0)) {
+	if (!blx__item_begins(scanner->item, scanner->prefix, scanner->prefix_len)) {
 		scanner->item = NULL;
 	}
 }

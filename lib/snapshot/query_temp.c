@@ -64,7 +64,6 @@ static int file_grow(struct temp_file *file, size_t len)
 		room = len; /* as little as will do */
 	}
 	if (temp->bytes - file->room + room > temp->max) {
-		temp->full = true;
 		return SQLITE_FULL;
 	}
 	grown = blx__realloc(file->data, room);

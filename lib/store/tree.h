@@ -19,6 +19,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /* A key and its value. Immutable once it is in a tree; then only the references change.
  */
@@ -69,6 +70,14 @@ static inline size_t blx__item_value_len(const struct blx__item *item)
 static inline const uint8_t *blx__item_keep(const struct blx__item *item)
 {
 	return item->bytes + item->key_len + item->value_len;
+}
+
+/* Is it something (not NULL), and does its key begin so? */
+static inline bool blx__item_begins(
+	const struct blx__item *item, const void *prefix, size_t len)
+{
+	return item != NULL && item->key_len >= len &&
+	       (len == 0 || memcmp(item->bytes, prefix, len) == 0);
 }
 
 /* What it counts in the bytes of a tree. */

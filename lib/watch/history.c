@@ -60,7 +60,7 @@ static void entry_finish(struct entry *entry)
 
 static size_t item_bytes(const struct blx__item *item)
 {
-	return item != NULL ? sizeof *item + item->key_len + item->value_len : 0;
+	return item != NULL ? sizeof *item + (size_t)blx__item_bytes(item) : 0;
 }
 
 static void open_finish(struct blx__history *history)

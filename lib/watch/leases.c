@@ -80,9 +80,11 @@ static int take_in(struct blx__leases *leases, const struct blx__item *item, uin
 {
 	struct lease *lease = find(leases, id);
 	uint64_t ttl_ms;
+	int rv = blx__lease_ttl(blx__item_value(item), item->value_len, &ttl_ms);
 
-	if (!blx__lease_ttl(blx__item_value(item), item->value_len, &ttl_ms)) {
-		return 0; /* it was refused before it could be logged; has no end */
+	if (rv != 0) {
+		/* What is no lease was refused before it could be logged; it has no end. */
+		return rv == BLX_EINVAL ? 0 : rv;
 	}
 	if (lease == NULL) {
 		lease = blx__calloc(1, sizeof *lease);
@@ -110,8 +112,7 @@ int blx__leases_begin(
 	blx__leases_finish(leases);
 	leases->seen = revision;
 	leases->next_ns = UINT64_MAX;
-	for (; rv == 0 && item != NULL && item->key_len >= BLX__LEASES_DIR_LEN &&
-		memcmp(blx__item_key(item), BLX__LEASES_DIR, BLX__LEASES_DIR_LEN) == 0;
+	for (; rv == 0 && blx__item_begins(item, BLX__LEASES_DIR, BLX__LEASES_DIR_LEN);
 		item = blx__cursor_next(&cursor)) {
 		uint64_t id;
 

@@ -266,12 +266,14 @@ static int take_out(struct blx__view *view, const struct blx__item *item)
 	return rv;
 }
 
-static int take_in(struct blx__view *view, struct blx__item *item)
+/* *ret_group: where it went, NULL: nowhere. What is told of the group is as it was before. */
+static int take_in(struct blx__view *view, struct blx__item *item, struct group **ret_group)
 {
 	struct place place;
 	struct group *group;
 	int rv = 0;
 
+	*ret_group = NULL;
 	if (!place_of(&view->spec, item, &place, &rv)) {
 		return rv;
 	}
@@ -287,13 +289,15 @@ static int take_in(struct blx__view *view, struct blx__item *item)
 	}
 	view->values++;
 	add_up(view, group, &place, 1);
-	return group_tell(view, group);
+	*ret_group = group;
+	return 0;
 }
 
 int blx__view_change(
 	struct blx__view *view, struct blx__item *old_item, struct blx__item *new_item)
 {
 	const struct blx__item *item = new_item != NULL ? new_item : old_item;
+	struct group *group = NULL;
 	int rv = 0;
 
 	if (!blx__pattern_matches(&view->spec.pattern, blx__item_key(item), item->key_len)) {
@@ -302,7 +306,25 @@ int blx__view_change(
 	if (old_item != NULL) {
 		rv = take_out(view, old_item);
 	}
-	return rv == 0 && new_item != NULL ? take_in(view, new_item) : rv;
+	if (rv == 0 && new_item != NULL) {
+		rv = take_in(view, new_item, &group);
+	}
+	return rv == 0 && group != NULL ? group_tell(view, group) : rv;
+}
+
+/* Of each group, which all have something. */
+static int tell_all(struct blx__view *view)
+{
+	struct blx__table_link *link;
+	size_t at = 0;
+	int rv = 0;
+
+	for (; rv == 0 && (link = blx__table_first(&view->table, &at)) != NULL; at++) {
+		for (; rv == 0 && link != NULL; link = link->next) {
+			rv = group_tell(view, group_of(link));
+		}
+	}
+	return rv;
 }
 
 int blx__view_fill(struct blx__view *view, const struct blx__tree *tree)
@@ -311,20 +333,20 @@ int blx__view_fill(struct blx__view *view, const struct blx__tree *tree)
 	size_t fixed = pattern->fixed_len;
 	struct blx__cursor cursor;
 	struct blx__item *item;
+	struct group *group;
 	int rv = 0;
 
 	if (fixed > 0 && pattern->key[fixed - 1] == BLX__KEY_SEPARATOR) {
 		fixed--;
 	}
 	item = blx__cursor_seek(&cursor, tree, pattern->key, fixed);
-	for (; rv == 0 && item != NULL; item = blx__cursor_next(&cursor)) {
-		if (item->key_len < fixed ||
-			memcmp(blx__item_key(item), pattern->key, fixed) != 0) {
-			break;
+	for (; rv == 0 && blx__item_begins(item, pattern->key, fixed);
+		item = blx__cursor_next(&cursor)) {
+		if (blx__pattern_matches(pattern, blx__item_key(item), item->key_len)) {
+			rv = take_in(view, item, &group);
 		}
-		rv = blx__view_change(view, NULL, item);
 	}
-	return rv;
+	return rv == 0 ? tell_all(view) : rv;
 }
 
 /* ---- reading -------------------------------------------------------------------- */

@@ -62,10 +62,8 @@ static bool make_room(struct blx__views *views)
 	return true;
 }
 
-static bool is_declaration(const struct blx__machine_change *change)
+static bool is_declaration(const struct blx__item *item)
 {
-	const struct blx__item *item =
-		change->new_item != NULL ? change->new_item : change->old_item;
 	const uint8_t *name;
 	size_t name_len;
 
@@ -78,12 +76,13 @@ static bool on_changed(
 	struct blx__views *views = data;
 
 	(void)revision;
-	if (views->count == 0 && views->changes_count == 0 && !is_declaration(change)) {
+	if (views->count == 0 && !is_declaration(change->new_item != NULL ? change->new_item
+									  : change->old_item)) {
 		return true; /* nobody is interested: declarations are looked at later */
 	}
-	if (views->lost || !make_room(views)) {
+	if (!make_room(views)) {
 		views->lost = true;
-		return true;
+		return false; /* all is made anew from the tree */
 	}
 	if (change->old_item != NULL) {
 		blx__item_ref(change->old_item);
@@ -191,8 +190,7 @@ static void declare_all(struct blx__views *views, const struct blx__tree *tree)
 	while (!blx__list_empty(&views->kept)) {
 		kept_drop(views, kept_of(views->kept.next));
 	}
-	for (; item != NULL && item->key_len >= BLX__VIEWS_DIR_LEN &&
-		memcmp(blx__item_key(item), BLX__VIEWS_DIR, BLX__VIEWS_DIR_LEN) == 0;
+	for (; blx__item_begins(item, BLX__VIEWS_DIR, BLX__VIEWS_DIR_LEN);
 		item = blx__cursor_next(&cursor)) {
 		if (blx__view_key_is(blx__item_key(item), item->key_len, &name, &name_len)) {
 			declare(views, item, name, name_len, tree);
@@ -243,20 +241,43 @@ static void take_declaration(struct blx__views *views, const struct change *chan
 	}
 }
 
+/* With more views than are kept, what is declared or goes may make room for another. */
+static bool is_anew(const struct blx__views *views)
+{
+	size_t i;
+
+	for (i = 0; views->count > BLX_VIEWS_MAX && i < views->changes_count; i++) {
+		const struct change *change = &views->changes[i];
+
+		if (is_declaration(change->new_item != NULL ? change->new_item
+							    : change->old_item)) {
+			return true;
+		}
+	}
+	return views->lost;
+}
+
+static void take_changes(struct blx__views *views, const struct blx__tree *tree)
+{
+	size_t i;
+
+	for (i = 0; i < views->changes_count; i++) {
+		take_change(views, &views->changes[i]);
+	}
+	for (i = 0; i < views->changes_count; i++) {
+		take_declaration(views, &views->changes[i], tree);
+	}
+}
+
 static void on_committed(void *data, uint64_t revision, const struct blx__tree *tree)
 {
 	struct blx__views *views = data;
-	size_t i;
 
 	(void)pthread_mutex_lock(&views->lock);
-	if (views->lost) {
+	if (is_anew(views)) {
 		declare_all(views, tree);
-	}
-	for (i = 0; !views->lost && i < views->changes_count; i++) {
-		take_change(views, &views->changes[i]);
-	}
-	for (i = 0; !views->lost && i < views->changes_count; i++) {
-		take_declaration(views, &views->changes[i], tree);
+	} else {
+		take_changes(views, tree);
 	}
 	views->revision = revision;
 	(void)pthread_mutex_unlock(&views->lock);

@@ -186,6 +186,12 @@ Test(views, of_too_many_the_last_are_not_kept, .init = begin, .fini = end)
 	}
 	cr_assert_eq(read_as("063", NULL, 0, NULL, text), 0);
 	cr_assert_eq(read_as("064", NULL, 0, NULL, text), BLX_EQUOTA);
+	put("/:views/005", "{\"pattern\": \"/**\"}");
+	cr_assert_eq(read_as("005", NULL, 0, NULL, text), 0, "it was one of those that are kept");
+	cr_assert_eq(read_as("064", NULL, 0, NULL, text), BLX_EQUOTA);
+	rm("/:views/007");
+	cr_assert_eq(read_as("007", NULL, 0, NULL, text), BLX_ENOENT);
+	cr_assert_eq(read_as("064", NULL, 0, NULL, text), 0, "there is room now");
 }
 
 static int check(const char *record)
