@@ -20,6 +20,7 @@ static const char *const kinds[BLX_RECORD_KINDS] = {
 	[BLX_RECORD_RESERVATION] = "reservation",
 	[BLX_RECORD_VM] = "vm",
 	[BLX_RECORD_MIGRATION] = "migration",
+	[BLX_RECORD_MIGRATED] = "migrated",
 };
 
 /* These are changed along with others, and say nothing of their own. */

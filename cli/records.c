@@ -22,6 +22,8 @@ static const struct {
 	[BLX_RECORD_RESERVATION] = {"/:reservations", {"state", "node", "cpu", "memory", NULL}},
 	[BLX_RECORD_VM] = {"/:vms", {"state", "host_node", "cpu", "memory", NULL}},
 	[BLX_RECORD_MIGRATION] = {"/:migrations", {"state", "service", "from", "to", NULL}},
+	[BLX_RECORD_MIGRATED] = {"/:migrated", {"service", "from", "to", "ended_at", "error",
+		NULL}},
 };
 
 json_t *record_json(int kind, const void *value, size_t len)

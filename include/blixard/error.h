@@ -59,7 +59,12 @@ enum blx_code {
 	BLX_EQUOTA = -29,    /* the store holds as much as its quota allows; delete something
 			      * or raise /:config/quota.bytes or quota.keys */
 	BLX_ENOPLACE = -30,  /* no node will do */
-	BLX_ERESERVED = -31  /* there is a reservation of that name */
+	BLX_ERESERVED = -31, /* there is a reservation of that name */
+	BLX_EFAILED = -32,   /* a unit failed */
+	BLX_EMASKED = -33,   /* a unit is masked */
+	BLX_EDEPENDENCY = -34, /* a unit that another one needs failed */
+	BLX_ESKIPPED = -35,  /* a condition of a unit does not hold */
+	BLX_EMIGRATION = -36 /* a migration failed; what it moved is where it was */
 };
 
 /* For a write that failed: can it have been applied? */

@@ -33,6 +33,8 @@ extern "C" {
 #define BLX_CONSTRAINTS_MAX 32
 #define BLX_VALUES_MAX      8
 #define BLX_NETWORKS_MAX    8
+#define BLX_WORDS_MAX       16  /* of a command line */
+#define BLX_TEXT_MAX        256 /* of a longer text, with its NUL */
 
 typedef struct blx_label {
 	char key[BLX_NAME_MAX];
@@ -73,9 +75,10 @@ enum blx_record_kind {
 	BLX_RECORD_PLACEMENT = 2,   /* /:placement */
 	BLX_RECORD_RESERVATION = 3, /* /:reservations */
 	BLX_RECORD_VM = 4,          /* /:vms */
-	BLX_RECORD_MIGRATION = 5    /* /:migrations */
+	BLX_RECORD_MIGRATION = 5,   /* /:migrations: those under way */
+	BLX_RECORD_MIGRATED = 6     /* /:migrated: the last that have ended; the same struct */
 };
-#define BLX_RECORD_KINDS 6
+#define BLX_RECORD_KINDS 7
 
 enum blx_service_state {
 	BLX_SERVICE_UNKNOWN = 0, /* "Unknown", and so on: the texts are those names */
@@ -98,9 +101,34 @@ typedef struct blx_service {
 	int64_t memory;
 	int64_t priority;
 	char group[BLX_NAME_MAX]; /* for spreading */
-	int64_t epoch;
+	int64_t epoch; /* the fencing token: greater with each node that gets it */
 	size_t constraints_count;
 	blx_constraint constraints[BLX_CONSTRAINTS_MAX];
+
+	/* How it is run. */
+	char manager[24];     /* empty: the system's service manager; "user", "user:UID" */
+	size_t command_count; /* a command line, run as a transient unit; 0: the unit is
+			       * installed */
+	char command[BLX_WORDS_MAX][BLX_TEXT_MAX];
+	int64_t stop_timeout; /* ms, after which it is killed; 0: 5000 */
+	int64_t failures_max; /* so many, and it is moved to another node; 0: never */
+	char prefer[BLX_NAME_MAX]; /* the node that an operator wants it started on */
+	int64_t restart;           /* greater: it is to be restarted once more */
+
+	/* What the cluster does with it: not for hand. */
+	char owner[BLX_NAME_MAX];     /* the node that may run it now; empty: none */
+	char migration[BLX_NAME_MAX]; /* id of the one under way; empty: none */
+	int64_t stop_agreed; /* stop_timeout as it was when the owner got it */
+
+	/* What its owner, or the last one, has seen of the unit since it became that or
+	 * ceased to be it. */
+	char seen_node[BLX_NAME_MAX]; /* empty: it was never run */
+	int seen;                     /* Unknown: nothing yet */
+	int64_t seen_at;
+	int64_t restarted;            /* of restart: so far it was done */
+	int64_t failures;             /* they are forgotten one after the other */
+	int64_t failed_at;            /* the last */
+	char detail[BLX_TEXT_MAX];    /* for a person: why it is not as it should be */
 	char *extra; /* owned: unknown fields, JSON; NULL: none */
 } blx_service;
 
@@ -136,6 +164,10 @@ typedef struct blx_node_info {
 	char fixed[BLX_FIXED_MAX][BLX_NAME_MAX]; /* of "cpu", "memory" and "capabilities":
 						  * an operator set them, and the member does
 						  * not say what its host has instead */
+	int64_t lease;          /* ms: so long the host runs exclusive services without
+				 * word from the leader; written by the host */
+	int evicted;            /* 1: an operator says that it is dead */
+	int64_t drain_deadline; /* what is there then is stopped; 0: none */
 	char *extra;
 } blx_node_info;
 
@@ -208,6 +240,13 @@ typedef struct blx_migration {
 	char to[BLX_NAME_MAX];
 	int state;
 	int64_t started_at;
+	int64_t state_at; /* when the present state began */
+	int64_t timeout;  /* ms for each state; 0: 60000 */
+	char reason[BLX_NAME_MAX]; /* "operator", "drain", "rebalance", "failures" */
+	int abort;                 /* 1: an operator wants it undone */
+	char answer[BLX_TEXT_MAX]; /* of the target: "yes", or why it cannot take it */
+	char error[BLX_TEXT_MAX];  /* why it is undone, or was */
+	int64_t ended_at;          /* of one that has ended */
 	char *extra;
 } blx_migration;
 
@@ -264,11 +303,16 @@ typedef struct blx_config {
 					    * degraded_after: both count as not set */
 	uint64_t quota_bytes;              /* quota.bytes; 0: no limit */
 	uint64_t quota_keys;               /* quota.keys; 0: no limit */
+	uint64_t host_lease_ms;            /* host.lease; 10000. So long a host that hears
+					    * nothing runs exclusive services */
+	uint64_t fence_margin_ms; /* fence.margin; 1000. On top of what a lease and stopping
+				   * take, before they are given to another host */
+	uint64_t drain_parallel;  /* drain.parallel; 2. Migrations at once from one node */
 } blx_config;
 
 #define BLX_CONFIG_INIT                                                                  \
 	{                                                                                \
-		sizeof(blx_config), 0, 0, 0, 0                                           \
+		sizeof(blx_config), 0, 0, 0, 0, 0, 0, 0                                  \
 	}
 
 /* With the defaults for what is not set. BLX_EINVAL: ret_config->size. */

@@ -55,7 +55,10 @@ int blx_config_get(blx_client *client, int consistent, uint32_t timeout_ms,
 		.health_degraded_after_ms = values[BLX__SETTING_DEGRADED_AFTER] / 1000000,
 		.health_failed_after_ms = values[BLX__SETTING_FAILED_AFTER] / 1000000,
 		.quota_bytes = values[BLX__SETTING_QUOTA_BYTES],
-		.quota_keys = values[BLX__SETTING_QUOTA_KEYS]};
+		.quota_keys = values[BLX__SETTING_QUOTA_KEYS],
+		.host_lease_ms = values[BLX__SETTING_HOST_LEASE] / 1000000,
+		.fence_margin_ms = values[BLX__SETTING_FENCE_MARGIN] / 1000000,
+		.drain_parallel = values[BLX__SETTING_DRAIN_PARALLEL]};
 	return 0;
 }
 

@@ -44,6 +44,11 @@ static const struct {
 	{ BLX_EQUOTA, "BLX_EQUOTA", "the store's quota is reached" },
 	{ BLX_ENOPLACE, "BLX_ENOPLACE", "No suitable nodes available" },
 	{ BLX_ERESERVED, "BLX_ERESERVED", "Resource reservation failed" },
+	{ BLX_EFAILED, "BLX_EFAILED", "unit failed" },
+	{ BLX_EMASKED, "BLX_EMASKED", "unit is masked" },
+	{ BLX_EDEPENDENCY, "BLX_EDEPENDENCY", "a dependency failed" },
+	{ BLX_ESKIPPED, "BLX_ESKIPPED", "skipped: a condition does not hold" },
+	{ BLX_EMIGRATION, "BLX_EMIGRATION", "Migration failed" },
 };
 
 static const size_t codes_count = sizeof codes / sizeof codes[0];

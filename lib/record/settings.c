@@ -26,6 +26,9 @@ static const struct {
 	[BLX__SETTING_FAILED_AFTER] = {"health.failed_after", true, 30 * NS_PER_S},
 	[BLX__SETTING_QUOTA_BYTES] = {"quota.bytes", false, 0},
 	[BLX__SETTING_QUOTA_KEYS] = {"quota.keys", false, 0},
+	[BLX__SETTING_HOST_LEASE] = {"host.lease", true, 10 * NS_PER_S},
+	[BLX__SETTING_FENCE_MARGIN] = {"fence.margin", true, NS_PER_S},
+	[BLX__SETTING_DRAIN_PARALLEL] = {"drain.parallel", false, 2},
 };
 
 const char *blx__setting_name(int setting)

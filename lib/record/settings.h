@@ -19,7 +19,10 @@ enum blx__setting {
 	BLX__SETTING_FAILED_AFTER = 1,   /* health.failed_after */
 	BLX__SETTING_QUOTA_BYTES = 2,    /* quota.bytes; 0: no limit */
 	BLX__SETTING_QUOTA_KEYS = 3,     /* quota.keys; 0: no limit */
-	BLX__SETTINGS = 4
+	BLX__SETTING_HOST_LEASE = 4,     /* host.lease */
+	BLX__SETTING_FENCE_MARGIN = 5,   /* fence.margin */
+	BLX__SETTING_DRAIN_PARALLEL = 6, /* drain.parallel */
+	BLX__SETTINGS = 7
 };
 
 /* "health.degraded_after"; NULL: there is no such one. */

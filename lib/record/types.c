@@ -7,6 +7,9 @@
 #include <blixard/record.h>
 #include <string.h>
 
+/* A day, in ms: more is a mistake. */
+#define STOP_TIMEOUT_MAX INT64_C(86400000)
+#define LEASE_MAX        INT64_C(86400000)
 #define AMOUNT_MAX (INT64_C(1) << 40) /* sums of millions of these stay in 64 bits */
 
 #define COUNT(list) (sizeof(list) / sizeof((list)[0]))
@@ -119,6 +122,22 @@ static const struct blx__field service_fields[] = {
 	TEXT(blx_service, group),
 	INTEGER(blx_service, epoch, 0, INT64_MAX),
 	OBJECTS(blx_service, constraints, &constraint_record),
+	TEXT(blx_service, manager),
+	TEXTS(blx_service, command),
+	INTEGER(blx_service, stop_timeout, 0, STOP_TIMEOUT_MAX),
+	INTEGER(blx_service, failures_max, 0, 1000000),
+	TEXT(blx_service, prefer),
+	INTEGER(blx_service, restart, 0, INT64_MAX),
+	TEXT(blx_service, owner),
+	TEXT(blx_service, migration),
+	INTEGER(blx_service, stop_agreed, 0, STOP_TIMEOUT_MAX),
+	TEXT(blx_service, seen_node),
+	ENUM(blx_service, seen, service_states, false),
+	TIME(blx_service, seen_at),
+	INTEGER(blx_service, restarted, 0, INT64_MAX),
+	INTEGER(blx_service, failures, 0, INT64_MAX),
+	TIME(blx_service, failed_at),
+	TEXT(blx_service, detail),
 };
 
 static const struct blx__field node_fields[] = {
@@ -135,6 +154,9 @@ static const struct blx__field node_fields[] = {
 	MAP(blx_node_info, labels),
 	TEXTS(blx_node_info, taints),
 	TEXTS(blx_node_info, fixed),
+	INTEGER(blx_node_info, lease, 0, LEASE_MAX),
+	BOOL(blx_node_info, evicted),
+	TIME(blx_node_info, drain_deadline),
 };
 
 static const struct blx__field placement_fields[] = {
@@ -172,6 +194,13 @@ static const struct blx__field migration_fields[] = {
 	TEXT_ALWAYS(blx_migration, to),
 	ENUM(blx_migration, state, migration_states, true),
 	TIME(blx_migration, started_at),
+	TIME(blx_migration, state_at),
+	INTEGER(blx_migration, timeout, 0, STOP_TIMEOUT_MAX),
+	TEXT(blx_migration, reason),
+	BOOL(blx_migration, abort),
+	TEXT(blx_migration, answer),
+	TEXT(blx_migration, error),
+	TIME(blx_migration, ended_at),
 };
 
 static const struct blx__record records[BLX_RECORD_KINDS] = {
@@ -184,6 +213,8 @@ static const struct blx__record records[BLX_RECORD_KINDS] = {
 	[BLX_RECORD_VM] = RECORD("a vm", ":vms", blx_vm, vm_fields),
 	[BLX_RECORD_MIGRATION] =
 		RECORD("a migration", ":migrations", blx_migration, migration_fields),
+	[BLX_RECORD_MIGRATED] =
+		RECORD("a migration", ":migrated", blx_migration, migration_fields),
 };
 
 const struct blx__record *blx__record_of(int kind)

@@ -160,15 +160,15 @@ Test(error, every_code_has_a_name_and_a_text_of_its_own)
 	int a;
 	int b;
 
-	for (a = 0; a >= BLX_ERESERVED; a--) {
+	for (a = 0; a >= BLX_EMIGRATION; a--) {
 		cr_assert_str_neq(blx_strerror(a), "unknown error", "code %d", a);
-		for (b = a - 1; b >= BLX_ERESERVED; b--) {
+		for (b = a - 1; b >= BLX_EMIGRATION; b--) {
 			cr_assert_str_neq(blx_strerror(a), blx_strerror(b));
 			cr_assert_str_neq(blx_err_name(a), blx_err_name(b));
 		}
 	}
 	cr_assert_str_eq(blx_strerror(BLX_ENOQUORUM), "no quorum");
-	cr_assert_str_eq(blx_strerror(BLX_ERESERVED - 1), "unknown error");
+	cr_assert_str_eq(blx_strerror(BLX_EMIGRATION - 1), "unknown error");
 	cr_assert_str_eq(blx_strerror(1), "unknown error");
 }
 
