@@ -4,6 +4,8 @@
 #include "base/assert.h"
 #include "base/mem.h"
 #include "plan/health.h"
+#include "plan/migrate.h"
+#include "plan/service.h"
 #include "record/fields.h"
 #include "record/replace.h"
 #include "store/path.h"
@@ -13,11 +15,24 @@
 
 /* Between two looks. */
 #define LOOK_NS UINT64_C(1000000000)
+/* And when something has changed: much of it may. */
+#define SOON_NS UINT64_C(20000000)
 
 void blx__reconcile_init(
 	struct blx__reconcile *reconcile, const struct blx__reconcile_ops *ops, void *data)
 {
 	*reconcile = (struct blx__reconcile){.ops = ops, .data = data};
+	blx__scene_init(&reconcile->scene);
+}
+
+void blx__reconcile_finish(struct blx__reconcile *reconcile)
+{
+	blx__scene_finish(&reconcile->scene);
+}
+
+void blx__reconcile_stir(struct blx__reconcile *reconcile)
+{
+	reconcile->stirred = true;
 }
 
 void blx__reconcile_ended(struct blx__reconcile *reconcile, int code)
@@ -39,7 +54,7 @@ static void submit_record(struct blx__reconcile *reconcile, const struct blx__it
 	reconcile->under_way +=
 		blx__record_replace(&txn, blx__record_of(BLX_RECORD_NODE), info,
 			blx__item_key(item), item->key_len, item->mod_revision) == 0 &&
-		reconcile->ops->submit(&txn, reconcile->data);
+		reconcile->ops->submit(&txn, "", reconcile->data);
 	blx__txn_finish(&txn);
 }
 
@@ -89,7 +104,7 @@ static void look_at_node(struct blx__reconcile *reconcile, const struct blx__ite
 	blx__free(info->extra);
 }
 
-static void look(struct blx__reconcile *reconcile, const struct blx__tree *tree)
+static void look_at_nodes(struct blx__reconcile *reconcile, const struct blx__tree *tree)
 {
 	static const char dir[] = ":nodes";
 	struct blx__health_limits limits = blx__health_limits_of(tree);
@@ -102,6 +117,49 @@ static void look(struct blx__reconcile *reconcile, const struct blx__tree *tree)
 		item = blx__cursor_next(&cursor)) {
 		look_at_node(reconcile, item, &limits);
 	}
+}
+
+/* ---- services and migrations ---------------------------------------------------- */
+
+static int64_t kept_ago_ns(const char *name, void *data)
+{
+	struct blx__reconcile *reconcile = data;
+	uint64_t now = reconcile->ops->mono_ns(reconcile->data);
+	uint64_t kept = reconcile->ops->kept_ns(name, reconcile->data);
+
+	if (kept < reconcile->since_ns) {
+		kept = reconcile->since_ns; /* who led before may have kept it later */
+	}
+	return now > kept ? (int64_t)(now - kept) : 0;
+}
+
+static void submit_moves(struct blx__reconcile *reconcile, const struct blx__moves *moves)
+{
+	size_t i;
+
+	for (i = 0; i < moves->count; i++) {
+		reconcile->under_way += reconcile->ops->submit(
+			&moves->list[i].txn, moves->list[i].from, reconcile->data);
+	}
+}
+
+static void look_at_services(struct blx__reconcile *reconcile, const struct blx__image *image)
+{
+	struct blx__moves *moves = blx__calloc(1, sizeof *moves);
+
+	if (moves != NULL &&
+		blx__scene_look(&reconcile->scene, blx__image_tree(image),
+			blx__image_meta(image)->revision,
+			reconcile->ops->wall_ns(reconcile->data), kept_ago_ns,
+			reconcile) == 0) {
+		blx__plan_migrations(&reconcile->scene, moves);
+		blx__plan_services(&reconcile->scene, moves);
+		blx__plan_drain(&reconcile->scene, moves);
+		blx__plan_rebalance(&reconcile->scene, moves);
+		submit_moves(reconcile, moves);
+		blx__moves_finish(moves);
+	}
+	blx__free(moves);
 }
 
 /* ---- the whole ------------------------------------------------------------------ */
@@ -117,13 +175,16 @@ void blx__reconcile_tick(struct blx__reconcile *reconcile, uint64_t term)
 		reconcile->looked_ns = now;
 	}
 	/* What is under way is not decided again. */
-	if (term == 0 || now - reconcile->looked_ns < LOOK_NS || reconcile->under_way > 0) {
+	if (term == 0 || reconcile->under_way > 0 ||
+		now - reconcile->looked_ns < (reconcile->stirred ? SOON_NS : LOOK_NS)) {
 		return;
 	}
 	reconcile->looked_ns = now;
+	reconcile->stirred = false;
 	image = reconcile->ops->pin(reconcile->data);
 	if (image != NULL) {
-		look(reconcile, blx__image_tree(image));
+		look_at_services(reconcile, image);
+		look_at_nodes(reconcile, blx__image_tree(image));
 		blx__image_unref(image);
 	}
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the leader does about what it sees: once a second it pins the store, lets the
+ * What the leader does about what it sees: once a second, and soon after something of it
+ * has changed, it pins the store, lets the
  * deciders of plan/ look at it, and submits what they want as transactions that rely on
  * what they saw. One of an old view fails, and is decided anew the next time. It
  * remembers nothing but when it began to lead: a new leader gives every node its full
@@ -10,6 +11,7 @@
 #define BLX_ACT_RECONCILE_H
 
 #include "machine/image.h"
+#include "plan/scene.h"
 #include "store/txn.h"
 
 #include <stdbool.h>
@@ -23,9 +25,12 @@ struct blx__reconcile_ops {
 	/* When the member of that name was last heard; false: there is no such member. Of this
 	 * member itself it is now. */
 	bool (*heard_ns)(const char *name, uint64_t *ret_ns, void *data);
+	/* When the leader kept the lease of that host last; 0: not yet, this one. */
+	uint64_t (*kept_ns)(const char *name, void *data);
 	/* The transaction is encoded before this returns; its end is told by
-	 * blx__reconcile_ended(). False: it could not be begun. */
-	bool (*submit)(const struct blx__txn *txn, void *data);
+	 * blx__reconcile_ended(). from: the host that something is taken from, which is not
+	 * kept until then; empty: none. False: it could not be begun. */
+	bool (*submit)(const struct blx__txn *txn, const char *from, void *data);
 };
 
 /* At once; the rest waits for the next look. */
@@ -37,7 +42,9 @@ struct blx__reconcile {
 	uint64_t term;     /* in which it leads; 0: it does not */
 	uint64_t since_ns; /* when that began */
 	uint64_t looked_ns;
+	bool stirred;       /* something of it is another since it looked */
 	unsigned under_way; /* transactions */
+	struct blx__scene scene;
 	uint64_t changed;   /* counter */
 };
 
@@ -47,6 +54,11 @@ void blx__reconcile_init(
 /* At each tick. term: in which this member leads, with contact to a majority; 0: it does
  * not. */
 void blx__reconcile_tick(struct blx__reconcile *reconcile, uint64_t term);
+
+void blx__reconcile_finish(struct blx__reconcile *reconcile);
+
+/* Services, nodes or migrations have changed: the next tick looks at them. */
+void blx__reconcile_stir(struct blx__reconcile *reconcile);
 
 void blx__reconcile_ended(struct blx__reconcile *reconcile, int code);
 

@@ -93,7 +93,7 @@ struct blx__machine_observer {
 	void *data;
 };
 
-#define BLX__OBSERVERS_MAX 2
+#define BLX__OBSERVERS_MAX 3
 
 /* One more, at most BLX__OBSERVERS_MAX; NULL: none from now on. The struct is copied;
  * replaced() is called at once. Applying thread only. */

@@ -165,6 +165,12 @@ void blx__node_answer_local(struct blx__node *node, struct blx__request *request
 	case BLX__OP_LEASE_KEEP:
 		blx__keeper_answer(&node->keeper, request);
 		break;
+	case BLX__OP_HOST_KEEP:
+		blx__hosts_answer(&node->hosts, request);
+		break;
+	case BLX__OP_CAN_RUN:
+		blx__steward_can_run(&node->steward, request);
+		break;
 	case BLX__OP_WATCH:
 		blx__watches_add(&node->watches, request);
 		break;

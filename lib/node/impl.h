@@ -11,6 +11,7 @@
 #include "node/changes.h"
 #include "node/forward.h"
 #include "node/guard.h"
+#include "node/hosts.h"
 #include "node/identity.h"
 #include "node/images.h"
 #include "node/io.h"
@@ -26,6 +27,7 @@
 #include "node/reads.h"
 #include "node/request.h"
 #include "node/server.h"
+#include "node/steward.h"
 #include "node/watches.h"
 #include "sys/env.h"
 #include "wal/wal.h"
@@ -84,6 +86,8 @@ struct blx__node {
 	struct blx__keeper keeper;
 	struct blx__queries queries;
 	struct blx__overseer overseer;
+	struct blx__hosts hosts;
+	struct blx__steward steward;
 	unsigned own_writes; /* own_write.h: under way */
 	struct blx__timer tick;
 

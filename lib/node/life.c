@@ -106,6 +106,8 @@ static void node_init(struct blx__node *node, const struct blx__node_opts *opts)
 	blx__keeper_init(&node->keeper, node);
 	blx__queries_init(&node->queries, node);
 	blx__overseer_init(&node->overseer, node);
+	blx__hosts_init(&node->hosts, node);
+	blx__steward_init(&node->steward, node);
 	node->incarnation = blx__random_u64(opts->env);
 	node->role = RAFT_UNAVAILABLE;
 }
@@ -252,6 +254,9 @@ static int node_open(struct blx__node *node, blx_error *error)
 		if (rv == 0) {
 			rv = blx__watches_begin(&node->watches, node->machine);
 		}
+		if (rv == 0) {
+			blx__steward_begin(&node->steward);
+		}
 		if (rv != 0) {
 			(void)blx__error_set(error, rv, "open %s: out of memory", node->data_dir);
 		}
@@ -281,6 +286,13 @@ int blx__node_open(const struct blx__node_opts *opts, struct blx__node **ret_nod
 	}
 	*ret_node = node;
 	return 0;
+}
+
+void blx__node_units(struct blx__node *node, struct blx__units *units)
+{
+	PRE(!node->raft_started);
+
+	blx__steward_units(&node->steward, units);
 }
 
 /* ---- beginning -------------------------------------------------------- */
@@ -475,6 +487,7 @@ static void on_tick(struct blx__timer *timer)
 	blx__images_tick(&node->images);
 	blx__keeper_tick(&node->keeper);
 	blx__overseer_tick(&node->overseer);
+	blx__steward_tick(&node->steward);
 	blx__node_wake_waiting(node);
 	blx__node_fail_leaderless(node);
 	blx__proposals_pump(&node->proposals);
@@ -535,12 +548,13 @@ static void on_fail_post(struct blx__post *post)
 
 /*
  * Stopping is a row of steps, each looked at until it is done:
- * hand leadership over - close the doors and end the requests - let the disk
- * finish - close raft - close the connections and the log - tell.
+ * hand leadership over - close the doors and end the requests - let go of the
+ * units - let the disk finish - close raft - close the connections and the log - tell.
  */
 enum shut_step {
 	SHUT_TRANSFER = 0,
 	SHUT_DOORS,
+	SHUT_UNITS,
 	SHUT_DRAIN,
 	SHUT_RAFT,
 	SHUT_PEERS,
@@ -614,6 +628,16 @@ static void shut_doors(struct blx__node *node)
 	blx__server_close(node->server, on_part_closed, node);
 }
 
+/* What runs goes on, for as long as the lease does. */
+static void shut_units(struct blx__node *node)
+{
+	if (node->steward.units == NULL) {
+		shut_next(node);
+		return;
+	}
+	blx__steward_end(&node->steward, on_part_closed, node);
+}
+
 static void shut_drain(struct blx__node *node)
 {
 	blx__io_cancel(node->io);
@@ -648,6 +672,9 @@ static void on_shut_step(struct blx__timer *timer)
 		break;
 	case SHUT_DOORS:
 		shut_doors(node);
+		break;
+	case SHUT_UNITS:
+		shut_units(node);
 		break;
 	case SHUT_DRAIN:
 		shut_drain(node);
@@ -700,6 +727,7 @@ void blx__node_free(struct blx__node *node)
 	blx__watches_finish(&node->watches);
 	blx__keeper_finish(&node->keeper);
 	blx__overseer_finish(&node->overseer);
+	blx__steward_finish(&node->steward);
 	if (node->lock != NULL) {
 		node->lock->files->ops->close(node->lock);
 	}

@@ -296,6 +296,8 @@ void blx__node_poll(struct blx__node *node)
 	}
 	blx__watches_poll(&node->watches);
 	catch_up_check(node);
+	blx__steward_poll(&node->steward);
+	blx__overseer_poll(&node->overseer);
 	blx__reads_on_change(&node->reads);
 	view_update(node);
 	blx__changes_poll(&node->changes);
@@ -334,6 +336,7 @@ static bool op_is_leaders(uint8_t op)
 	case BLX__OP_READ_INDEX:
 	case BLX__OP_LEASE_KEEP:
 	case BLX__OP_HEALTH:
+	case BLX__OP_HOST_KEEP:
 	case BLX__OP_PROMOTE:
 	case BLX__OP_DEMOTE:
 	case BLX__OP_REMOVE:
@@ -358,6 +361,8 @@ static void perform_as_leader(struct blx__node *node, struct blx__request *reque
 		blx__proposals_add(&node->proposals, request);
 	} else if (request->op == BLX__OP_LEASE_KEEP) {
 		blx__keeper_hear(&node->keeper, request);
+	} else if (request->op == BLX__OP_HOST_KEEP) {
+		blx__hosts_hear(&node->hosts, request);
 	} else if (request->op == BLX__OP_READ_INDEX || request->op == BLX__OP_HEALTH) {
 		blx__reads_add(&node->reads, request);
 	} else {

@@ -16,6 +16,7 @@
 #include "node/identity.h"
 #include "node/request.h"
 #include "sys/env.h"
+#include "sys/unit.h"
 #include "watch/views.h"
 
 #include <blixard/record.h>
@@ -45,6 +46,10 @@ struct blx__node_opts {
 
 int blx__node_open(const struct blx__node_opts *opts, struct blx__node **ret_node,
 	blx_error *error);
+/* Before it begins, once: its host runs services, steward.h. The table is taken: it is closed
+ * while the node shuts, and its memory is whoever's cb is told then. */
+void blx__node_units(struct blx__node *node, struct blx__units *units);
+
 int blx__node_begin(struct blx__node *node, blx_error *error);
 
 /* Hands leadership over if it can within timeout_ms, ends what is pending, closes all.

@@ -61,6 +61,13 @@ static bool op_heard_ns(const char *name, uint64_t *ret_ns, void *data)
 	return false;
 }
 
+static uint64_t op_kept_ns(const char *name, void *data)
+{
+	struct blx__overseer *overseer = data;
+
+	return blx__hosts_kept_ns(&overseer->node->hosts, name);
+}
+
 static void on_reconciled(int code, void *data, uint64_t number)
 {
 	struct blx__overseer *overseer = data;
@@ -69,13 +76,52 @@ static void on_reconciled(int code, void *data, uint64_t number)
 	blx__reconcile_ended(&overseer->reconcile, code);
 }
 
-static bool op_submit(const struct blx__txn *txn, void *data)
+/* One that takes something from a host, until it has ended. */
+struct taking {
+	struct blx__overseer *overseer;
+	char from[BLX_NAME_MAX];
+};
+
+static void on_taken(int code, void *data, uint64_t number)
+{
+	struct taking *taking = data;
+	struct blx__overseer *overseer = taking->overseer;
+
+	(void)number;
+	blx__hosts_taken(&overseer->node->hosts, taking->from, code);
+	blx__free(taking);
+	blx__reconcile_ended(&overseer->reconcile, code);
+}
+
+static bool submit_taking(
+	struct blx__overseer *overseer, const struct blx__txn *txn, const char *from)
+{
+	struct blx__own_write_opts opts = {.here_only = true, .cb = on_taken};
+	struct taking *taking = blx__calloc(1, sizeof *taking);
+
+	if (taking == NULL || !blx__hosts_take(&overseer->node->hosts, from)) {
+		blx__free(taking);
+		return false;
+	}
+	taking->overseer = overseer;
+	(void)snprintf(taking->from, sizeof taking->from, "%s", from);
+	opts.data = taking;
+	if (blx__own_write(overseer->node, txn, &opts) != 0) {
+		blx__hosts_taken(&overseer->node->hosts, from, 0);
+		blx__free(taking);
+		return false;
+	}
+	return true;
+}
+
+static bool op_submit(const struct blx__txn *txn, const char *from, void *data)
 {
 	struct blx__overseer *overseer = data;
 	struct blx__own_write_opts opts = {
 		.here_only = true, .cb = on_reconciled, .data = overseer};
 
-	return blx__own_write(overseer->node, txn, &opts) == 0;
+	return from[0] != '\0' ? submit_taking(overseer, txn, from)
+			       : blx__own_write(overseer->node, txn, &opts) == 0;
 }
 
 static const struct blx__reconcile_ops ops = {
@@ -83,6 +129,7 @@ static const struct blx__reconcile_ops ops = {
 	.wall_ns = op_wall_ns,
 	.pin = op_pin,
 	.heard_ns = op_heard_ns,
+	.kept_ns = op_kept_ns,
 	.submit = op_submit,
 };
 
@@ -115,6 +162,7 @@ static bool merge(const blx_node_info *host, blx_node_info *record)
 	bool capabilities =
 		!same_capabilities(record, host) && !is_fixed(record, "capabilities");
 	bool address = strcmp(record->address, host->address) != 0;
+	bool lease = record->lease != host->lease;
 
 	if (cpu) {
 		record->cpu = host->cpu;
@@ -129,7 +177,8 @@ static bool merge(const blx_node_info *host, blx_node_info *record)
 	if (address) {
 		memcpy(record->address, host->address, sizeof record->address);
 	}
-	return cpu || memory || capabilities || address;
+	record->lease = host->lease;
+	return cpu || memory || capabilities || address || lease;
 }
 
 static void on_written(int code, void *data, uint64_t number)
@@ -171,6 +220,7 @@ static void look_at_own(struct blx__overseer *overseer)
 		return;
 	}
 	memset(record, 0, sizeof *record);
+	overseer->host->lease = blx__steward_lease_ms(&node->steward);
 	if (blx__machine_get(node->machine, key, key_len, &item, &revision) == 0) {
 		(void)blx__record_decode(blx__record_of(BLX_RECORD_NODE), blx__item_value(item),
 			item->value_len, record, NULL);
@@ -285,19 +335,38 @@ void blx__overseer_finish(struct blx__overseer *overseer)
 {
 	PRE(overseer->reconcile.under_way == 0 && !overseer->writing);
 
+	blx__reconcile_finish(&overseer->reconcile);
 	blx__free(overseer->host);
+}
+
+static void reconcile(struct blx__overseer *overseer)
+{
+	struct blx__node *node = overseer->node;
+	bool leads = blx__node_is_leader(node) && blx__node_has_contact(node);
+
+	if (node->steward.leader_due) {
+		node->steward.leader_due = false;
+		blx__reconcile_stir(&overseer->reconcile);
+	}
+	blx__reconcile_tick(&overseer->reconcile, leads ? node->raft.current_term : 0);
+}
+
+void blx__overseer_poll(struct blx__overseer *overseer)
+{
+	if (overseer->node->steward.leader_due && !overseer->node->stopping) {
+		reconcile(overseer);
+	}
 }
 
 void blx__overseer_tick(struct blx__overseer *overseer)
 {
 	struct blx__node *node = overseer->node;
 	uint64_t now = blx__mono_ns(node->env);
-	bool leads = blx__node_is_leader(node) && blx__node_has_contact(node);
 
 	if (node->stopping) {
 		return;
 	}
-	blx__reconcile_tick(&overseer->reconcile, leads ? node->raft.current_term : 0);
+	reconcile(overseer);
 	if (overseer->host != NULL && node->caught_up && node->leader != 0 &&
 		!overseer->writing && now - overseer->looked_ns >= LOOK_NS) {
 		overseer->looked_ns = now;

@@ -29,8 +29,9 @@ void blx__overseer_init(struct blx__overseer *overseer, struct blx__node *node);
 int blx__overseer_host(struct blx__overseer *overseer, const blx_node_info *host);
 void blx__overseer_finish(struct blx__overseer *overseer);
 
-/* At each tick of the node. */
+/* At each tick of the node, and after something was applied. */
 void blx__overseer_tick(struct blx__overseer *overseer);
+void blx__overseer_poll(struct blx__overseer *overseer);
 
 /* As the leader: answers BLX__OP_HEALTH. */
 void blx__overseer_answer(struct blx__overseer *overseer, struct blx__request *request);

@@ -44,7 +44,10 @@ enum blx__op {
 	BLX__OP_SQL = 16,         /* snapshot/query.h */
 	BLX__OP_LEASE_KEEP = 17,  /* u64 id; answered when the leader is confirmed */
 	BLX__OP_VIEW = 18,        /* watch/views.h */
-	BLX__OP_HEALTH = 19       /* of the members, as the leader hears them; answer: JSON text */
+	BLX__OP_HEALTH = 19,      /* of the members, as the leader hears them; answer: JSON text */
+	BLX__OP_HOST_KEEP = 20,   /* between members: name; answered when the leader is confirmed,
+				   * node/hosts.h */
+	BLX__OP_CAN_RUN = 21      /* node, service: asked of that node; answer: "yes", or why not */
 };
 
 enum blx__call_flags {

@@ -120,12 +120,20 @@ static bool heard_ns(const char *name, uint64_t *ret_ns, void *data)
 	return strcmp(name, "n") == 0;
 }
 
-static bool submit(const struct blx__txn *txn, void *data)
+static uint64_t kept_ns(const char *name, void *data)
+{
+	(void)name;
+	(void)data;
+	return 0;
+}
+
+static bool submit(const struct blx__txn *txn, const char *from, void *data)
 {
 	struct blx__txn_outcome outcome;
 	struct blx__buf result;
 	struct blx__buf body;
 
+	(void)from;
 	(void)data;
 	blx__buf_init(&body);
 	blx__buf_init(&result);
@@ -147,6 +155,7 @@ static const struct blx__reconcile_ops ops = {.mono_ns = mono_ns,
 	.wall_ns = wall_ns,
 	.pin = pin,
 	.heard_ns = heard_ns,
+	.kept_ns = kept_ns,
 	.submit = submit};
 
 static void put(const char *key, size_t key_len, const char *value)
@@ -169,6 +178,7 @@ static void begin(void)
 
 static void end(void)
 {
+	blx__reconcile_finish(&world.reconcile);
 	blx__tree_unref(world.tree);
 }
 

@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "node/steward.h"
+
+#include "base/assert.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "node/impl.h"
+#include "node/own_write.h"
+#include "plan/scene.h"
+#include "record/fields.h"
+#include "record/settings.h"
+#include "store/path.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define NS_PER_MS UINT64_C(1000000)
+
+/* A lease is asked for so many times while one runs. */
+#define ASKS_A_LEASE 4
+
+/* ---- what the agent wants to know ----------------------------------------------- */
+
+static uint64_t op_mono_ns(void *data)
+{
+	struct blx__steward *steward = data;
+
+	return blx__mono_ns(steward->node->env);
+}
+
+static int64_t op_time_ns(void *data)
+{
+	struct blx__steward *steward = data;
+
+	return blx__node_time_ms(steward->node) * (int64_t)NS_PER_MS;
+}
+
+static struct blx__image *op_pin(void *data)
+{
+	struct blx__steward *steward = data;
+
+	return blx__machine_pin(steward->node->machine);
+}
+
+static uint64_t op_revision(void *data)
+{
+	struct blx__steward *steward = data;
+
+	return blx__machine_revision(steward->node->machine);
+}
+
+static void on_submitted(int code, void *data, uint64_t number)
+{
+	struct blx__steward *steward = data;
+
+	blx__agent_ended(&steward->agent, number, code);
+}
+
+static bool op_submit(const struct blx__txn *txn, uint64_t number, void *data)
+{
+	struct blx__steward *steward = data;
+	struct blx__own_write_opts opts = {
+		.cb = on_submitted, .data = steward, .number = number};
+
+	return blx__own_write(steward->node, txn, &opts) == 0;
+}
+
+static void op_wake(void *data)
+{
+	struct blx__steward *steward = data;
+
+	steward->agent_due = true;
+	blx__env_post(steward->node->env, &steward->wake);
+}
+
+static const struct blx__agent_ops ops = {
+	.mono_ns = op_mono_ns,
+	.time_ns = op_time_ns,
+	.pin = op_pin,
+	.revision = op_revision,
+	.submit = op_submit,
+	.wake = op_wake,
+};
+
+/* ---- what is applied ------------------------------------------------------------ */
+
+static bool on_change(
+	void *data, uint64_t revision, const struct blx__machine_change *change)
+{
+	static const char *const dirs[] = {":services", ":nodes", ":migrations", ":config"};
+	struct blx__steward *steward = data;
+	const struct blx__item *item =
+		change->new_item != NULL ? change->new_item : change->old_item;
+	size_t i;
+
+	(void)revision;
+	for (i = 0; i < sizeof dirs / sizeof dirs[0]; i++) {
+		if (blx__item_begins(item, dirs[i], strlen(dirs[i]))) {
+			steward->agent_due = true;
+			steward->leader_due = true;
+			return false;
+		}
+	}
+	return true;
+}
+
+static void on_committed(void *data, uint64_t revision, const struct blx__tree *tree)
+{
+	(void)data;
+	(void)revision;
+	(void)tree;
+}
+
+static void on_replaced(void *data, uint64_t revision, const struct blx__tree *tree)
+{
+	struct blx__steward *steward = data;
+
+	(void)revision;
+	(void)tree;
+	steward->agent_due = true;
+	steward->leader_due = true;
+}
+
+/* ---- the lease ------------------------------------------------------------------ */
+
+static uint64_t setting_ns(struct blx__steward *steward)
+{
+	struct blx__image *image = blx__machine_pin(steward->node->machine);
+	uint64_t max_ns = BLX__LEASE_MAX_MS * NS_PER_MS;
+	uint64_t lease_ns = blx__setting_default(BLX__SETTING_HOST_LEASE);
+
+	if (image != NULL) {
+		lease_ns = blx__setting_of(blx__image_tree(image), BLX__SETTING_HOST_LEASE);
+		blx__image_unref(image);
+	}
+	return lease_ns < max_ns ? lease_ns : max_ns;
+}
+
+/* As the own record says, which is how others know it; 0: not yet. */
+static uint64_t told_ns(struct blx__steward *steward)
+{
+	struct blx__node *node = steward->node;
+	BLX__CLEANUP_FREE blx_node_info *info = blx__malloc(sizeof *info);
+	char path[BLX__PATH_TEXT_SIZE];
+	uint8_t key[BLX__KEY_LEN_MAX];
+	struct blx__item *item;
+	uint64_t revision;
+	uint64_t lease_ns = 0;
+	size_t key_len;
+
+	if (info == NULL || !blx__path_child(":nodes", node->identity.name, path) ||
+		blx__path_parse(path, strlen(path), key, &key_len, NULL, NULL) != 0 ||
+		blx__machine_get(node->machine, key, key_len, &item, &revision) != 0) {
+		return 0;
+	}
+	if (blx__record_decode(blx__record_of(BLX_RECORD_NODE), blx__item_value(item),
+		    item->value_len, info, NULL) == 0) {
+		lease_ns = (uint64_t)info->lease * NS_PER_MS;
+		blx__free(info->extra);
+	}
+	blx__item_unref(item);
+	return lease_ns;
+}
+
+/* What was confirmed for longer than it would be now runs for a while still. */
+static void note_longer(struct blx__steward *steward, uint64_t set_ns)
+{
+	if (steward->granted_ns > set_ns &&
+		steward->granted_until_ns > steward->longer_until_ns) {
+		steward->longer_until_ns = steward->granted_until_ns;
+	}
+}
+
+int64_t blx__steward_lease_ms(struct blx__steward *steward)
+{
+	uint64_t set_ns;
+	uint64_t told;
+
+	if (steward->units == NULL) {
+		return 0;
+	}
+	set_ns = setting_ns(steward);
+	told = told_ns(steward);
+	note_longer(steward, set_ns);
+	if (set_ns < told && (blx__mono_ns(steward->node->env) < steward->longer_until_ns ||
+				     (steward->keeping && steward->sent_lease_ns > set_ns))) {
+		return (int64_t)(told / NS_PER_MS);
+	}
+	return (int64_t)(set_ns / NS_PER_MS);
+}
+
+/* The replica has what the leader had when it was asked. */
+static void take_effect(struct blx__steward *steward)
+{
+	if (!steward->confirmed ||
+		blx__machine_revision(steward->node->machine) < steward->confirmed_revision) {
+		return;
+	}
+	steward->confirmed = false;
+	note_longer(steward, setting_ns(steward));
+	steward->granted_ns = steward->sent_lease_ns;
+	steward->granted_until_ns = steward->sent_ns + steward->sent_lease_ns;
+	steward->kept++;
+	blx__agent_lease(&steward->agent, steward->granted_until_ns);
+	steward->agent_due = true;
+}
+
+static void on_kept(struct blx__request *request, const struct blx__response *response)
+{
+	struct blx__steward *steward = request->data;
+
+	INVARIANT(steward->keeping && steward->node->own_writes > 0);
+	steward->keeping = false;
+	steward->node->own_writes--;
+	if (response->code == 0) {
+		steward->confirmed = true;
+		steward->confirmed_revision = response->revision;
+		take_effect(steward);
+	} else {
+		steward->not_kept++;
+	}
+}
+
+static void keep(struct blx__steward *steward, uint64_t lease_ns)
+{
+	struct blx__node *node = steward->node;
+
+	blx__buf_reset(&steward->body);
+	blx__put_text(&steward->body, node->identity.name);
+	if (!blx__buf_ok(&steward->body)) {
+		return;
+	}
+	steward->keep = (struct blx__request){.op = BLX__OP_HOST_KEEP,
+		.timeout_ms = (uint32_t)(lease_ns / 2 / NS_PER_MS) + 1,
+		.body = steward->body.data,
+		.body_len = steward->body.len,
+		.done = on_kept,
+		.data = steward};
+	blx__list_init(&steward->keep.link);
+	steward->keeping = true;
+	steward->confirmed = false; /* one at a time, or the times would be mixed up */
+	steward->sent_ns = blx__mono_ns(node->env);
+	steward->sent_lease_ns = lease_ns;
+	node->own_writes++;
+	blx__request_submit(node, &steward->keep);
+}
+
+static void renew(struct blx__steward *steward)
+{
+	uint64_t now = blx__mono_ns(steward->node->env);
+	uint64_t told = told_ns(steward);
+	uint64_t set = setting_ns(steward);
+	uint64_t lease_ns = told < set ? told : set;
+	bool due = now - steward->sent_ns >= lease_ns / ASKS_A_LEASE ||
+		   (!steward->confirmed && steward->granted_until_ns < now + lease_ns / 2);
+
+	steward->agent.lease_ns = lease_ns;
+	if (lease_ns != 0 && due && !steward->keeping &&
+		!(steward->confirmed && now - steward->sent_ns < lease_ns / 2)) {
+		keep(steward, lease_ns);
+	}
+}
+
+/* ---- a look --------------------------------------------------------------------- */
+
+void blx__steward_poll(struct blx__steward *steward)
+{
+	struct blx__node *node = steward->node;
+
+	if (steward->units == NULL || node->failed || node->closing || !node->raft_started) {
+		return;
+	}
+	take_effect(steward);
+	if (steward->agent_due && node->caught_up) {
+		steward->agent_due = false;
+		blx__agent_look(&steward->agent);
+	}
+}
+
+void blx__steward_tick(struct blx__steward *steward)
+{
+	struct blx__node *node = steward->node;
+
+	if (steward->units == NULL || node->stopping) {
+		return;
+	}
+	if (node->caught_up && node->leader != 0) {
+		renew(steward);
+	}
+	steward->agent_due = true; /* time has passed */
+	blx__steward_poll(steward);
+}
+
+static void on_wake(struct blx__post *post)
+{
+	blx__steward_poll(post->data);
+}
+
+/* ---- questions ------------------------------------------------------------------ */
+
+static void answer_can_run(
+	struct blx__steward *steward, struct blx__request *request, const char *service)
+{
+	struct blx__response response = {.code = 0};
+	char why[BLX_TEXT_MAX] = "yes";
+	int rv = BLX_ENOSYS;
+
+	if (steward->units != NULL && !steward->agent.ending) {
+		rv = blx__agent_can_run(&steward->agent, service, why);
+	}
+	if (rv != 0 && rv != BLX_ENOPLACE) {
+		blx__request_fail(request, rv, "can %s run on %s: %s", service,
+			steward->node->identity.name,
+			rv == BLX_EBUSY    ? "not known yet"
+			: rv == BLX_ENOSYS ? "it takes no services"
+					   : blx_strerror(rv));
+		return;
+	}
+	response.body = (const uint8_t *)why;
+	response.body_len = strlen(why);
+	blx__request_finish(request, &response);
+}
+
+static raft_id id_of(struct blx__node *node, const char *name)
+{
+	const struct raft_configuration *conf = &node->raft.configuration;
+	char member[BLX__NAME_LEN_MAX + 32];
+	unsigned i;
+
+	for (i = 0; i < conf->n; i++) {
+		if (strcmp(blx__node_member_name(node, conf->servers[i].id, member,
+				   sizeof member),
+			    name) == 0) {
+			return conf->servers[i].id;
+		}
+	}
+	return 0;
+}
+
+void blx__steward_can_run(struct blx__steward *steward, struct blx__request *request)
+{
+	struct blx__node *node = steward->node;
+	struct blx__reader reader = blx__reader_of(request->body, request->body_len);
+	BLX__CLEANUP_FREE char *name = blx__get_text(&reader, BLX__NAME_LEN_MAX);
+	BLX__CLEANUP_FREE char *service = blx__get_text(&reader, BLX_NAME_MAX);
+
+	if (!blx__reader_done(&reader) || name == NULL || service == NULL) {
+		blx__request_fail(
+			request, BLX_EPROTO, "can a service run: the request is malformed");
+	} else if (strcmp(name, node->identity.name) == 0) {
+		answer_can_run(steward, request, service);
+	} else if (id_of(node, name) == 0) {
+		blx__request_fail(request, BLX_ENOTMEMBER, "there is no member %s", name);
+	} else if ((request->flags & BLX__CALL_FORWARDED) != 0) {
+		blx__request_fail(request, BLX_EPROTO, "%s is not %s", node->identity.name, name);
+	} else {
+		blx__forward_begin(node, request, id_of(node, name));
+	}
+}
+
+/* ---- the whole ------------------------------------------------------------------ */
+
+void blx__steward_init(struct blx__steward *steward, struct blx__node *node)
+{
+	*steward = (struct blx__steward){.node = node, .leader_due = true};
+	blx__buf_init(&steward->body);
+	blx__post_init(&steward->wake, on_wake, steward);
+}
+
+void blx__steward_begin(struct blx__steward *steward)
+{
+	struct blx__machine_observer observer = {.changed = on_change,
+		.committed = on_committed,
+		.replaced = on_replaced,
+		.data = steward};
+
+	blx__machine_observe(steward->node->machine, &observer);
+}
+
+void blx__steward_units(struct blx__steward *steward, struct blx__units *units)
+{
+	PRE(steward->units == NULL && units != NULL);
+
+	steward->units = units;
+	blx__agent_init(
+		&steward->agent, &ops, steward, units, steward->node->identity.name);
+}
+
+void blx__steward_end(
+	struct blx__steward *steward, void (*cb)(void *data), void *data)
+{
+	PRE(steward->units != NULL);
+
+	blx__agent_end(&steward->agent);
+	steward->units->ops->close(steward->units, cb, data);
+}
+
+void blx__steward_finish(struct blx__steward *steward)
+{
+	PRE(!steward->keeping);
+
+	if (steward->units != NULL) {
+		blx__agent_finish(&steward->agent);
+	}
+	blx__buf_finish(&steward->body);
+}
