@@ -304,7 +304,8 @@ typedef struct blx_config {
 	uint64_t quota_bytes;              /* quota.bytes; 0: no limit */
 	uint64_t quota_keys;               /* quota.keys; 0: no limit */
 	uint64_t host_lease_ms;            /* host.lease; 10000. So long a host that hears
-					    * nothing runs exclusive services */
+					    * nothing runs exclusive services; at least
+					    * two election timeouts, at most 60000 */
 	uint64_t fence_margin_ms; /* fence.margin; 1000. On top of what a lease and stopping
 				   * take, before they are given to another host */
 	uint64_t drain_parallel;  /* drain.parallel; 2. Migrations at once from one node */

@@ -116,6 +116,7 @@ static void watch(struct blx__agent_entry *entry)
 	struct blx__units *units = entry->agent->units;
 
 	entry->known = false;
+	entry->watch.gated = !entry->wish.shared && entry->wish.epoch > 0;
 	entry->refused = (blx_error)BLX_ERROR_INIT;
 	entry->watching = units->ops->watch(units, &entry->watch, &entry->refused) == 0;
 }
@@ -149,7 +150,9 @@ static void watch_unit(struct blx__agent_entry *entry, const blx_service *servic
 	} else {
 		(void)snprintf(unit, sizeof unit, "%s.service", entry->service);
 	}
-	if (entry->watching && (is_busy(entry) || !down ||
+	if (entry->watching && (entry->wish.shared || entry->wish.epoch == 0 ||
+				       entry->watch.gated) &&
+		(is_busy(entry) || !down ||
 				       (strcmp(unit, entry->unit) == 0 &&
 					       strcmp(service->manager, entry->manager) == 0))) {
 		return;

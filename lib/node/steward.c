@@ -16,6 +16,9 @@
 
 #define NS_PER_MS UINT64_C(1000000)
 
+/* So many election timeouts at least: what runs outlasts that a leader is lost. */
+#define LEASE_ELECTIONS 2
+
 /* A lease is asked for so many times while one runs. */
 #define ASKS_A_LEASE 4
 
@@ -127,12 +130,15 @@ static uint64_t setting_ns(struct blx__steward *steward)
 {
 	struct blx__image *image = blx__machine_pin(steward->node->machine);
 	uint64_t max_ns = BLX__LEASE_MAX_MS * NS_PER_MS;
+	uint64_t min_ns =
+		LEASE_ELECTIONS * (uint64_t)steward->node->opts.election_timeout_ms * NS_PER_MS;
 	uint64_t lease_ns = blx__setting_default(BLX__SETTING_HOST_LEASE);
 
 	if (image != NULL) {
 		lease_ns = blx__setting_of(blx__image_tree(image), BLX__SETTING_HOST_LEASE);
 		blx__image_unref(image);
 	}
+	lease_ns = lease_ns > min_ns ? lease_ns : min_ns;
 	return lease_ns < max_ns ? lease_ns : max_ns;
 }
 

@@ -270,16 +270,25 @@ static void why_nowhere(const blx_place_plan *plan, char ret_why[BLX_TEXT_MAX])
 	int64_t nearest = blx_place_plan_nearest(plan);
 	size_t at = (size_t)snprintf(ret_why, BLX_TEXT_MAX, "No suitable nodes available");
 
-	if (nearest >= 0 && blx_place_plan_at(plan, (size_t)nearest, &verdict) == 0) {
+	if (blx_place_plan_node(plan) != NULL) {
+		(void)snprintf(ret_why + at, BLX_TEXT_MAX - at,
+			": those that would do run no services, or are not heard");
+	} else if (nearest >= 0 && blx_place_plan_at(plan, (size_t)nearest, &verdict) == 0) {
 		at += (size_t)snprintf(
 			ret_why + at, BLX_TEXT_MAX - at, ": %s ", verdict.node);
 		reasons_of(plan, (size_t)nearest, verdict.reasons, ret_why, at);
 	}
 }
 
+/* Somebody is there who would run it. */
+static bool is_manned(struct blx__scene *scene, const char *node)
+{
+	return blx__scene_is_host(scene, node) && !blx__scene_is_lost(scene, node);
+}
+
 /* The best, but for the one to be avoided; of equal ones the first. */
-static bool best_of(
-	const blx_place_plan *plan, const char *avoid, char ret_node[BLX_NAME_MAX])
+static bool best_of(struct blx__scene *scene, const blx_place_plan *plan, const char *avoid,
+	char ret_node[BLX_NAME_MAX])
 {
 	blx_place_verdict verdict = {.size = sizeof verdict};
 	int64_t score = 0;
@@ -289,7 +298,7 @@ static bool best_of(
 	for (i = 0; blx_place_plan_at(plan, i, &verdict) == 0; i++) {
 		if (verdict.fits && (!found || verdict.score > score) &&
 			(avoid == NULL || strcmp(verdict.node, avoid) != 0) &&
-			strlen(verdict.node) < BLX_NAME_MAX) {
+			is_manned(scene, verdict.node)) {
 			set_name(ret_node, verdict.node);
 			score = verdict.score;
 			found = true;
@@ -313,7 +322,7 @@ bool blx__hand_choose(const struct blx__hand *hand, const char *avoid,
 		(void)snprintf(ret_why, BLX_TEXT_MAX, "out of memory");
 		return false;
 	}
-	found = best_of(plan, avoid, ret_node);
+	found = best_of(hand->scene, plan, avoid, ret_node);
 	if (!found) {
 		why_nowhere(plan, ret_why);
 	}
@@ -358,5 +367,10 @@ bool blx__hand_fits(
 		}
 	}
 	blx_place_plan_free(plan);
+	if (fits && !is_manned(hand->scene, node)) {
+		(void)snprintf(
+			ret_why, BLX_TEXT_MAX, "%s runs no services, or is not heard", node);
+		fits = false;
+	}
 	return fits;
 }

@@ -3,6 +3,7 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "plan/health.h"
 #include "record/fields.h"
 #include "record/settings.h"
 #include "store/path.h"
@@ -305,6 +306,7 @@ int blx__scene_look(struct blx__scene *scene, const struct blx__tree *tree,
 	scene->revision = revision;
 	scene->time_ns = time_ns;
 	scene->margin_ns = (int64_t)blx__setting_of(tree, BLX__SETTING_FENCE_MARGIN);
+	scene->failed_ns = blx__health_limits_of(tree).failed_ns;
 	scene->drain_parallel = (size_t)blx__setting_of(tree, BLX__SETTING_DRAIN_PARALLEL);
 	rv = take_kept(scene);
 	if (rv == 0) {
@@ -372,13 +374,6 @@ blx_place_model *blx__scene_model(struct blx__scene *scene)
 
 /* ---- when it may be given away -------------------------------------------------- */
 
-int64_t blx__fence_ns(int64_t lease_ms, int64_t stop_ms, int64_t margin_ns)
-{
-	PRE(lease_ms >= 0 && stop_ms >= 0 && margin_ns >= 0);
-
-	return (lease_ms + 2 * stop_ms) * NS_PER_MS / 4 * 5 + margin_ns;
-}
-
 bool blx__scene_is_fenced(struct blx__scene *scene, const struct blx__scene_service *service,
 	const char *name)
 {
@@ -407,5 +402,13 @@ bool blx__scene_is_lost(struct blx__scene *scene, const char *name)
 {
 	const struct blx__scene_node *node = blx__scene_node_of(scene, name);
 
-	return node == NULL || node->evicted || node->health == BLX_HEALTH_FAILED;
+	return node == NULL || node->evicted || node->health == BLX_HEALTH_FAILED ||
+	       scene->kept_ago(name, scene->data) >= scene->failed_ns;
+}
+
+bool blx__scene_is_host(struct blx__scene *scene, const char *name)
+{
+	const struct blx__scene_node *node = blx__scene_node_of(scene, name);
+
+	return node != NULL && node->lease_ms > 0;
 }

@@ -82,6 +82,7 @@ struct blx__scene {
 	struct blx__scene_migrated *migrated; /* the oldest first */
 	size_t migrated_count;
 	int64_t margin_ns;
+	int64_t failed_ns; /* after so long a node counts as Failed */
 	size_t drain_parallel;
 	size_t next_checked; /* of services, for their constraints */
 };
@@ -129,11 +130,16 @@ int64_t blx__fence_ns(int64_t lease_ms, int64_t stop_ms, int64_t margin_ns);
 bool blx__scene_is_fenced(struct blx__scene *scene, const struct blx__scene_service *service,
 	const char *node);
 
+/* Has it a member that runs services? */
+bool blx__scene_is_host(struct blx__scene *scene, const char *node);
+
 /* Runs nowhere, and will not before it is given to a node. */
 bool blx__scene_is_clear(
 	struct blx__scene *scene, const struct blx__scene_service *service);
 
-/* Is nothing to be expected of the node any more? */
+/* Is nothing to be expected of the node any more? Its health is Failed, an operator says
+ * so, or it did not have its lease kept for as long: whatever its member may do else, and
+ * if it is a member no more. */
 bool blx__scene_is_lost(struct blx__scene *scene, const char *node);
 
 #endif

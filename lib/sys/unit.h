@@ -26,15 +26,15 @@ struct blx__units;
 struct blx__unit_setup {
 	const char *service;     /* the name of the service, for its environment */
 	const char *node;        /* of this host */
-	uint64_t epoch;          /* the fencing token: BLIXARD_EPOCH in its environment */
+	uint64_t epoch;          /* the fencing token: as in struct blx__hold_unit */
 	const char *const *argv; /* ends with NULL: run as a transient unit; NULL: it is
 				  * installed */
 	uint32_t stop_timeout_ms; /* how long it may take to stop before it is killed */
 	bool exclusive; /* bound to the guard, and gated at each start of it */
 };
 
-/* One thing to be done to a unit; its memory is the asker's until done. At most one is
- * under way for each unit. */
+/* One thing to be done to a unit; its memory is the asker's until done. One is under way
+ * for each unit, and one to stop it beside one to start it. */
 struct blx__unit_call {
 	int verb; /* enum blx_unit_verb */
 	const char *manager;
@@ -42,7 +42,8 @@ struct blx__unit_call {
 	const struct blx__unit_setup *setup; /* for START and RESTART; NULL: as it is
 					      * installed, neither gated nor bound */
 	uint32_t timeout_ms;
-	/* error->code 0: the job is done, which does not say that the unit is active.
+	/* One to stop it takes the place of one to start it, which is told BLX_ECANCELED.
+	 * error->code 0: the job is done, which does not say that the unit is active.
 	 * Otherwise as blx_unit_start() has it; after BLX_ECONNECT and BLX_ETIMEOUT it may
 	 * have been done, or be done yet. */
 	void (*done)(struct blx__unit_call *call, const blx_error *error);
@@ -55,6 +56,8 @@ struct blx__unit_call {
 struct blx__unit_watch {
 	const char *manager;
 	const char *unit;
+	bool gated; /* it is exclusive: it starts here only if the gate says so, whoever
+		     * starts it, from the watch on and for good */
 	/* Soon after watch(), and whenever something of it is another. status->active is
 	 * BLX_UNIT_LOST while the manager cannot be reached. Borrowed until return. */
 	void (*changed)(struct blx__unit_watch *watch, const blx_unit_status *status);
@@ -64,7 +67,8 @@ struct blx__unit_watch {
 };
 
 /* What the guard and the gate go by: which units may run here, with which token, and
- * until when by the monotonic clock of this host. It replaces what was said before. */
+ * until when by the monotonic clock of this host. It replaces what was said before. A unit
+ * that is started from then on has the token in its environment. */
 struct blx__hold_unit {
 	const char *manager;
 	const char *unit;

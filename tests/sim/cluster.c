@@ -33,6 +33,7 @@ bool sim_cluster_create(
 	sim_net_init(&cluster->net, world);
 	cluster->net.give_up_ns = plan->give_up_ns;
 	sim_checks_init(&cluster->checks, world);
+	sim_copies_init(&cluster->copies, world);
 	for (i = 0; i < SIM_HOSTS_MAX; i++) {
 		sim_member_init(&cluster->members[i], cluster, i);
 	}

@@ -14,6 +14,7 @@ struct sim_cluster {
 	const struct sim_plan *plan; /* borrowed */
 	struct sim_net net;
 	struct sim_checks checks;
+	struct sim_copies copies;
 	struct sim_member members[SIM_HOSTS_MAX];
 	unsigned count; /* that were ever made */
 	bool over;      /* who stops now is not started again */

@@ -42,8 +42,7 @@ void sim_env_leave(struct sim_env *env)
 	}
 }
 
-/* Runs the event's cb later, if the process is paused. */
-static bool enter_unless_paused(struct sim_env *env, struct sim_event *event)
+bool sim_env_wake(struct sim_env *env, struct sim_event *event)
 {
 	if (sim_env_paused(env)) {
 		sim_event_at(env->world, event, env->paused_until_ns);
@@ -55,7 +54,7 @@ static bool enter_unless_paused(struct sim_env *env, struct sim_event *event)
 
 static bool host_enter(struct sim_host *host, struct sim_event *event)
 {
-	return enter_unless_paused(blx__container_of(host, struct sim_env, host), event);
+	return sim_env_wake(blx__container_of(host, struct sim_env, host), event);
 }
 
 static void host_leave(struct sim_host *host)
@@ -153,7 +152,7 @@ static void on_timer_event(struct sim_event *event)
 		timers_arm(env); /* that one was stopped meanwhile */
 		return;
 	}
-	if (!enter_unless_paused(env, event)) {
+	if (!sim_env_wake(env, event)) {
 		return;
 	}
 	while ((first = blx__heap_min(&env->timers)) != NULL && first->key <= now) {
@@ -190,7 +189,7 @@ static void on_post_event(struct sim_event *event)
 	struct blx__list due;
 	struct blx__list *link;
 
-	if (!enter_unless_paused(env, event)) {
+	if (!sim_env_wake(env, event)) {
 		return;
 	}
 	blx__list_init(&due);
@@ -241,7 +240,7 @@ static void on_queue_event(struct sim_event *event)
 		sim_event_at(env->world, event, queue->stall_until_ns);
 		return;
 	}
-	if (!enter_unless_paused(env, event)) {
+	if (!sim_env_wake(env, event)) {
 		return;
 	}
 	work = blx__container_of(

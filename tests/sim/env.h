@@ -65,6 +65,9 @@ void sim_env_init(
 	struct sim_env *env, struct sim_net *net, unsigned number, const char *name);
 void sim_env_finish(struct sim_env *env);
 
+/* Enters it, or has the event come again when it is not paused any more. */
+bool sim_env_wake(struct sim_env *env, struct sim_event *event);
+
 /* What follows is done by the process, file calls allowed or not. */
 void sim_env_enter(struct sim_env *env, bool files);
 void sim_env_leave(struct sim_env *env);

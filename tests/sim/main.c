@@ -8,6 +8,7 @@
  *	blixard-sim --story FILE               a scripted run, held against what it should
  *tell
  */
+#include "operators.h"
 #include "memory.h"
 #include "mutate.h"
 #include "runner.h"
@@ -35,6 +36,7 @@ struct wanted {
 	bool trace;
 	bool twice;
 	bool leases;
+	bool services;
 	bool expect_failure;
 	bool no_shrink;
 	unsigned failures_max;
@@ -68,6 +70,11 @@ static void adjust(struct sim_plan *plan, void *data)
 	plan->steps_max = wanted->steps != 0 ? wanted->steps : plan->steps_max;
 	plan->chaos_ns = wanted->chaos_ns != 0 ? wanted->chaos_ns : plan->chaos_ns;
 	plan->leases = wanted->leases;
+	if (wanted->services) {
+		plan->services = true;
+		plan->operators = SIM_OPERATORS_MAX;
+		plan->clients = 2;
+	}
 	plan->faults = wanted->faults_given ? wanted->faults : plan->faults;
 }
 
@@ -99,6 +106,10 @@ static void total_add(struct wanted *wanted, const struct sim_outcome *outcome)
 	total->leases_ended += outcome->leases_ended;
 	total->reserved += outcome->reserved;
 	total->reserved_lost += outcome->reserved_lost;
+	total->operated += outcome->operated;
+	total->started += outcome->started;
+	total->guarded += outcome->guarded;
+	total->gated += outcome->gated;
 	for (i = 0; i < SIM_FAULTS; i++) {
 		total->faults[i] += outcome->faults[i];
 	}
@@ -187,6 +198,10 @@ static void print_total(const struct wanted *wanted, double took)
 		(unsigned long long)total->leases_kept,
 		(unsigned long long)total->leases_ended, (unsigned long long)total->reserved,
 		(unsigned long long)total->reserved_lost);
+	printf("%llu writes of operators; units started %llu times, stopped by the guard %llu, denied by "
+	       "the gate %llu\n",
+		(unsigned long long)total->operated, (unsigned long long)total->started,
+		(unsigned long long)total->guarded, (unsigned long long)total->gated);
 	printf("faults:");
 	for (i = 0; i < SIM_FAULTS; i++) {
 		printf(" %s %llu", sim_fault_name(i),
@@ -292,11 +307,12 @@ static const char usage[] =
 	"  --steps M        events with faults at most\n"
 	"  --twice          run each seed twice and compare\n"
 	"  --leases         leaders answer consistent reads by their leases\n"
+	"  --services       operators have services run, and few clients disturb them\n"
 	"  --mutate NAME    plant a fault, and succeed when a checker finds it: "
 	"stale-read\n"
 	"                   early-ack lying-disk apply-twice forget-vote skip-entry\n"
 	"                   long-lease old-age (with --leases) skip-event fast-lease stale-view\n"
-	"                   long-lease old-age (with --leases)\n"
+	"                   no-guard short-fence stale-report keep-always (with --services)\n"
 	"                   cure:0 to cure:20\n"
 	"  --no-shrink      report failures as they are\n"
 	"  --failures N     stop after so many (1000)\n"
@@ -317,6 +333,7 @@ enum option_id {
 	OPT_STEPS,
 	OPT_TWICE,
 	OPT_LEASES,
+	OPT_SERVICES,
 	OPT_MUTATE,
 	OPT_NO_SHRINK,
 	OPT_FAILURES,
@@ -337,6 +354,7 @@ static const struct option options[] = {{"seed", required_argument, NULL, OPT_SE
 	{"steps", required_argument, NULL, OPT_STEPS},
 	{"twice", no_argument, NULL, OPT_TWICE},
 	{"leases", no_argument, NULL, OPT_LEASES},
+	{"services", no_argument, NULL, OPT_SERVICES},
 	{"mutate", required_argument, NULL, OPT_MUTATE},
 	{"no-shrink", no_argument, NULL, OPT_NO_SHRINK},
 	{"failures", required_argument, NULL, OPT_FAILURES},
@@ -430,6 +448,9 @@ static bool parse_one(int id, const char *arg, struct wanted *wanted)
 		return true;
 	case OPT_LEASES:
 		wanted->leases = true;
+		return true;
+	case OPT_SERVICES:
+		wanted->services = true;
 		return true;
 	case OPT_NO_SHRINK:
 		wanted->no_shrink = true;

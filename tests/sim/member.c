@@ -34,6 +34,7 @@ void sim_member_init(
 	(void)snprintf(
 		member->address, sizeof member->address, "10.0.0.%u:7000", number + 1);
 	sim_env_init(&member->env, &cluster->net, number, member->name);
+	sim_manager_init(&member->manager, &member->env, &cluster->copies, number);
 	member->env.after = on_after;
 	member->env.data = member;
 	for (i = 0; i < BLX__QUEUE_COUNT; i++) {
@@ -48,6 +49,7 @@ void sim_member_finish(struct sim_member *member)
 {
 	sim_event_cancel(member->env.world, &member->restart);
 	sim_event_cancel(member->env.world, &member->late);
+	sim_manager_finish(&member->manager);
 	sim_env_finish(&member->env);
 }
 
@@ -178,14 +180,23 @@ static int open_and_begin(struct sim_member *member, blx_error *error)
 		member->node = NULL;
 		return rv;
 	}
+	if (plan->operators > 0) {
+		blx__node_units(member->node, &member->manager.units);
+	}
 	return blx__node_begin(member->node, error);
+}
+
+static void end_process(struct sim_member *member, enum sim_end how)
+{
+	sim_manager_on_end(&member->manager, how == SIM_END_POWER);
+	sim_env_end(&member->env, how);
 }
 
 static void refused(struct sim_member *member, int code, const blx_error *error)
 {
 	sim_tell(member->env.world, member->name, "does not start: %s", error->message);
 	member->node = NULL;
-	sim_env_end(&member->env, SIM_END_KILL);
+	end_process(member, SIM_END_KILL);
 	member->state = SIM_MEMBER_DOWN;
 	if (code == BLX_EIO || code == BLX_ENOSPC) {
 		if (!member->hurt) {
@@ -218,7 +229,7 @@ static bool ended_at_start(struct sim_member *member)
 		member->start_end == SIM_END_KILL ? "is killed" : "loses power");
 	member->node = NULL;
 	member->state = SIM_MEMBER_DOWN;
-	sim_env_end(&member->env, member->start_end);
+	end_process(member, member->start_end);
 	sim_member_start_after(member, 200 * SIM_MS);
 	return true;
 }
@@ -294,7 +305,7 @@ void sim_member_end(struct sim_member *member, enum sim_end how)
 	}
 	sim_tell(member->env.world, member->name,
 		how == SIM_END_KILL ? "is killed" : "loses power");
-	sim_env_end(&member->env, how);
+	end_process(member, how);
 	ended(member);
 }
 
@@ -327,7 +338,7 @@ static void clean_up(struct sim_member *member)
 			sim_owner_first(&member->env.owner));
 	}
 	sim_tell(member->env.world, member->name, "has stopped");
-	sim_env_end(&member->env, SIM_END_KILL);
+	end_process(member, SIM_END_KILL);
 	ended(member);
 	if (!member->cluster->over) {
 		sim_member_start_after(member, 200 * SIM_MS);

@@ -7,6 +7,7 @@
 #define SIM_MEMBER_H
 
 #include "env.h"
+#include "manager.h"
 #include "node/node.h"
 #include "plan.h"
 
@@ -22,6 +23,7 @@ enum sim_member_state {
 
 struct sim_member {
 	struct sim_env env;          /* first: its memory and disk are this member's */
+	struct sim_manager manager;
 	struct sim_cluster *cluster; /* borrowed */
 	unsigned number;
 	char name[8];

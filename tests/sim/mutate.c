@@ -27,7 +27,7 @@ static unsigned taps_trailing;
 
 static const char *const names[] = {"none", "stale-read", "early-ack", "lying-disk",
 	"apply-twice", "forget-vote", "skip-entry", "long-lease", "old-age", "skip-event",
-	"fast-lease", "stale-view"};
+	"fast-lease", "stale-view", "no-guard", "short-fence", "stale-report", "keep-always"};
 
 bool sim_mutations_parse(const char *text)
 {
@@ -384,4 +384,45 @@ void __wrap_raft_set_snapshot_trailing(struct raft *r, unsigned n);
 void __wrap_raft_set_snapshot_trailing(struct raft *r, unsigned n)
 {
 	__real_raft_set_snapshot_trailing(r, taps_trailing > 0 ? taps_trailing : n);
+}
+
+/* ---- who runs what -------------------------------------------------------------- */
+
+int64_t __real_blx__fence_ns(int64_t lease_ms, int64_t stop_ms, int64_t margin_ns);
+int64_t __wrap_blx__fence_ns(int64_t lease_ms, int64_t stop_ms, int64_t margin_ns);
+void __real_blx__service_revoke(blx_service *service);
+void __wrap_blx__service_revoke(blx_service *service);
+bool __real_blx__hosts_take(struct blx__hosts *hosts, const char *name);
+bool __wrap_blx__hosts_take(struct blx__hosts *hosts, const char *name);
+void __real_blx__hosts_taken(struct blx__hosts *hosts, const char *name, int code);
+void __wrap_blx__hosts_taken(struct blx__hosts *hosts, const char *name, int code);
+
+int64_t __wrap_blx__fence_ns(int64_t lease_ms, int64_t stop_ms, int64_t margin_ns)
+{
+	return sim_mutations.which == SIM_MUTATE_SHORT_FENCE
+		       ? lease_ms * 1000000
+		       : __real_blx__fence_ns(lease_ms, stop_ms, margin_ns);
+}
+
+void __wrap_blx__service_revoke(blx_service *service)
+{
+	int seen = service->seen;
+
+	__real_blx__service_revoke(service);
+	if (sim_mutations.which == SIM_MUTATE_STALE_REPORT) {
+		service->seen = seen;
+	}
+}
+
+bool __wrap_blx__hosts_take(struct blx__hosts *hosts, const char *name)
+{
+	return sim_mutations.which == SIM_MUTATE_KEEP_ALWAYS ||
+	       __real_blx__hosts_take(hosts, name);
+}
+
+void __wrap_blx__hosts_taken(struct blx__hosts *hosts, const char *name, int code)
+{
+	if (sim_mutations.which != SIM_MUTATE_KEEP_ALWAYS) {
+		__real_blx__hosts_taken(hosts, name, code);
+	}
 }

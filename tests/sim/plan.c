@@ -100,6 +100,7 @@ static void plan_guests(struct sim_plan *plan, struct blx__rng *rng)
 	plan->tenants = (unsigned)blx__rng_below(rng, 3);
 	plan->starters = (unsigned)blx__rng_below(rng, 5);
 	plan->services = blx__rng_below(rng, 3) == 0;
+	plan->operators = plan->services ? (unsigned)blx__rng_below(rng, 3) : 0;
 }
 
 static void plan_faults(struct sim_plan *plan, struct blx__rng *rng)
@@ -142,14 +143,14 @@ void sim_plan_format(const struct sim_plan *plan, char *ret_text, size_t size)
 
 	sim_faults_format(plan->faults, faults, sizeof faults);
 	(void)snprintf(ret_text, size,
-		"%u members, %u clients, %u watchers, %u tenants, %u starters, %u keys, "
+		"%u members, %u clients, %u watchers, %u tenants, %u starters, %u operators, %u keys, "
 		"election %u ms, "
 		"heartbeat %u ms, latency %.1f ms, "
 		"disk %.1f to %.1f ms, snapshot every %llu entries or %llu bytes, faults "
 		"%s every "
 		"%.1f s for %.1f s",
 		plan->members, plan->clients, plan->watchers, plan->tenants,
-		plan->starters, plan->keys,
+		plan->starters, plan->operators, plan->keys,
 		plan->election_ms, plan->heartbeat_ms, (double)plan->latency_ns / 1e6,
 		(double)plan->disk.low_ns / 1e6, (double)plan->disk.high_ns / 1e6,
 		(unsigned long long)plan->snapshot_entries,

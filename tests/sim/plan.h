@@ -53,6 +53,7 @@ struct sim_plan {
 	unsigned tenants;  /* who hold leases */
 	unsigned starters; /* who reserve */
 	bool services;     /* members are nodes */
+	unsigned operators; /* who have services run there */
 	unsigned keys;
 	unsigned value_max;
 	unsigned faults;

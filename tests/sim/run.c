@@ -9,6 +9,7 @@
 #include "mutate.h"
 #include "nemesis.h"
 #include "node/impl.h"
+#include "operators.h"
 #include "starters.h"
 #include "tenants.h"
 #include "watchers.h"
@@ -29,6 +30,7 @@ struct run {
 	struct sim_watchers watchers;
 	struct sim_tenants tenants;
 	struct sim_starters starters;
+	struct sim_operators operators;
 	uint64_t snapshots;
 	uint64_t installs;
 };
@@ -48,6 +50,7 @@ static void on_end(struct sim_member *member, void *data)
 	sim_watchers_on_end(&run->watchers, member);
 	sim_tenants_on_end(&run->tenants, member);
 	sim_starters_on_end(&run->starters, member);
+	sim_operators_on_end(&run->operators, member);
 }
 
 static void on_change(const struct blx__change *change, void *data)
@@ -106,6 +109,7 @@ static void run_quiet(struct run *run)
 	sim_workload_stop(&run->workload);
 	sim_tenants_stop(&run->tenants);
 	sim_starters_stop(&run->starters);
+	sim_operators_stop(&run->operators);
 	while (!run->world.failed) {
 		run_until(run, run->world.now_ns + 100 * SIM_MS, 0);
 		if (!sim_workload_idle(&run->workload)) {
@@ -116,7 +120,8 @@ static void run_quiet(struct run *run)
 			(void)snprintf(why, sizeof why, "something is reserved for nobody");
 		} else if (!sim_watchers_done(&run->watchers)) {
 			(void)snprintf(why, sizeof why, "a watcher was not told all");
-		} else if (sim_cluster_settled(&run->cluster, why, sizeof why)) {
+		} else if (sim_operators_done(&run->operators, why, sizeof why) &&
+			   sim_cluster_settled(&run->cluster, why, sizeof why)) {
 			return;
 		}
 		if (run->world.now_ns > began + LIVE_NS) {
@@ -170,6 +175,7 @@ static void run_all(struct run *run, const struct sim_plan *plan)
 	sim_watchers_begin(&run->watchers);
 	sim_tenants_begin(&run->tenants);
 	sim_starters_begin(&run->starters);
+	sim_operators_begin(&run->operators);
 	sim_nemesis_begin(&run->nemesis);
 	run_until(run, plan->chaos_ns, plan->steps_max);
 	if (!run->world.failed) {
@@ -213,7 +219,11 @@ static void outcome_of(const struct run *run, struct sim_outcome *ret)
 		.leases_kept = run->tenants.kept,
 		.leases_ended = run->tenants.ended,
 		.reserved = run->starters.made,
-		.reserved_lost = run->starters.lost};
+		.reserved_lost = run->starters.lost,
+		.operated = run->operators.asked,
+		.started = run->cluster.copies.starts,
+		.guarded = run->cluster.copies.guarded,
+		.gated = run->cluster.copies.denied};
 	memcpy(ret->failure, run->world.failure, sizeof ret->failure);
 	memcpy(ret->faults, run->nemesis.count, sizeof ret->faults);
 	for (i = 0; i < SIM_HOSTS_MAX; i++) {
@@ -247,6 +257,7 @@ void sim_run(const struct sim_plan *plan, FILE *story, struct sim_outcome *ret_o
 	sim_watchers_init(&run->watchers, &run->cluster, &run->cluster.checks.feed);
 	sim_tenants_init(&run->tenants, &run->cluster);
 	sim_starters_init(&run->starters, &run->cluster);
+	sim_operators_init(&run->operators, &run->cluster);
 	sim_nemesis_init(&run->nemesis, &run->cluster, &run->admin);
 	run_all(run, plan);
 	outcome_of(run, ret_outcome);
@@ -254,6 +265,7 @@ void sim_run(const struct sim_plan *plan, FILE *story, struct sim_outcome *ret_o
 	sim_watchers_finish(&run->watchers);
 	sim_tenants_finish(&run->tenants);
 	sim_starters_finish(&run->starters);
+	sim_operators_finish(&run->operators);
 	sim_admin_finish(&run->admin);
 	sim_cluster_finish(&run->cluster);
 	sim_world_finish(&run->world);

@@ -40,6 +40,10 @@ struct sim_outcome {
 	uint64_t leases_ended;
 	uint64_t reserved; /* with other writes of those who reserve */
 	uint64_t reserved_lost;
+	uint64_t operated;
+	uint64_t started; /* units */
+	uint64_t guarded; /* stopped by the guard */
+	uint64_t gated;
 	uint64_t faults[SIM_FAULTS];
 };
 

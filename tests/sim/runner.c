@@ -258,11 +258,12 @@ void sim_plan_command(const struct sim_plan *plan, char *ret_text, size_t size)
 	sim_faults_format(plan->faults, faults, sizeof faults);
 	(void)snprintf(ret_text, size,
 		"blixard-sim --seed %llu --faults %s --members %u --clients %u --keys %u "
-		"--value-max %u --chaos-ms %llu%s%s%s --trace",
+		"--value-max %u --chaos-ms %llu%s%s%s%s --trace",
 		(unsigned long long)plan->seed, faults, plan->members, plan->clients,
 		plan->keys, plan->value_max,
 		(unsigned long long)(plan->chaos_ns / SIM_MS),
 		plan->leases ? " --leases" : "",
+		plan->operators > 0 ? " --services" : "",
 		sim_mutations.text != NULL ? " --mutate " : "",
 		sim_mutations.text != NULL ? sim_mutations.text : "");
 }

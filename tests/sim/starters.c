@@ -168,6 +168,9 @@ static void count_reservation(
 		    item->value_len, &record, NULL) != 0) {
 		return;
 	}
+	if (record.node[0] != 'n') {
+		return; /* of a migration, on a member */
+	}
 	node = (unsigned)(record.node[1] - '0');
 	starters->reserved[node] += sign * record.cpu;
 	if (sign > 0 && starters->reserved[node] > starters->capacity[node]) {
