@@ -117,6 +117,7 @@ static void watch(struct blx__agent_entry *entry)
 
 	entry->known = false;
 	entry->watch.gated = !entry->wish.shared && entry->wish.epoch > 0;
+	entry->watch.stop_timeout_ms = (uint32_t)entry->wish.stop_ms;
 	entry->refused = (blx_error)BLX_ERROR_INIT;
 	entry->watching = units->ops->watch(units, &entry->watch, &entry->refused) == 0;
 }

@@ -58,6 +58,7 @@ struct blx__unit_watch {
 	const char *unit;
 	bool gated; /* it is exclusive: it starts here only if the gate says so, whoever
 		     * starts it, from the watch on and for good */
+	uint32_t stop_timeout_ms; /* and then takes so long to be stopped at most, twice */
 	/* Soon after watch(), and whenever something of it is another. status->active is
 	 * BLX_UNIT_LOST while the manager cannot be reached. Borrowed until return. */
 	void (*changed)(struct blx__unit_watch *watch, const blx_unit_status *status);

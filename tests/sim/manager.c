@@ -328,6 +328,9 @@ static int on_watch(struct blx__units *units, struct blx__unit_watch *watch, blx
 		return blx__error_set(error, BLX_EPERM, "%s: none of this host's", watch->unit);
 	}
 	manager->list[number].watch = watch;
+	if (manager->list[number].stop_ns == 0 && watch->gated) {
+		manager->list[number].stop_ns = watch->stop_timeout_ms * SIM_MS;
+	}
 	tell_soon(&manager->list[number]);
 	return 0;
 }
@@ -352,7 +355,8 @@ static void guard_arm(struct sim_manager *manager)
 	uint64_t left = manager->hold_until > now ? manager->hold_until - now : 0;
 
 	sim_event_after(world_of(manager), &manager->guard,
-		by_clock(manager, left) < 20 * SIM_MS ? by_clock(manager, left) : 20 * SIM_MS);
+		by_clock(manager, left) < 20 * SIM_MS ? by_clock(manager, left) + SIM_US
+						      : 20 * SIM_MS);
 }
 
 static void on_guard(struct sim_event *event)
@@ -537,7 +541,7 @@ static void by_hand(struct sim_unit *unit)
 	unit->manager->copies->behind++;
 	if (sim_chance(&unit->manager->rng, 500)) {
 		begin_stop(unit);
-	} else if (!has_copy(unit)) {
+	} else if (!has_copy(unit) && unit->stop_ns != 0) {
 		begin_start(unit, NULL);
 	}
 }
