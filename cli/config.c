@@ -44,6 +44,12 @@ static const struct setting settings[] = {
 	{"insecure-transport", SETTING_YESNO, AT(insecure_transport), 0, 0},
 	{"lease-reads", SETTING_YESNO, AT(lease_reads), 0, 0},
 	{"services", SETTING_YESNO, AT(services), 0, 0},
+	{"run-dir", SETTING_TEXT, AT(run_dir), 0, 0},
+	{"unit-dir", SETTING_TEXT, AT(unit_dir), 0, 0},
+	{"allow-units", SETTING_TEXT, AT(allow_units), 0, 0},
+	{"manager", SETTING_TEXT, AT(manager), 0, 0},
+	{"bus", SETTING_TEXT, AT(bus), 0, 0},
+	{"guard", SETTING_TEXT, AT(guard), 0, 0},
 	{"log-level", SETTING_LEVEL, AT(log_level), 0, 0},
 };
 
@@ -342,5 +348,11 @@ void config_finish(struct config *config)
 	free(config->data_dir);
 	free(config->socket);
 	free(config->listen);
+	free(config->run_dir);
+	free(config->unit_dir);
+	free(config->allow_units);
+	free(config->manager);
+	free(config->bus);
+	free(config->guard);
 	*config = (struct config){0};
 }

@@ -27,6 +27,12 @@ struct config {
 	bool insecure_transport;
 	bool lease_reads;
 	bool services;
+	char *run_dir; /* these: NULL: the library's */
+	char *unit_dir;
+	char *allow_units;
+	char *manager;
+	char *bus;
+	char *guard;
 	int log_level; /* enum blx_log_level */
 };
 

@@ -37,6 +37,7 @@ struct run {
 	bool is_ready;
 	int64_t extended_ms; /* when systemd was last asked for more time */
 	char status[256];    /* as last told */
+	char own_path[4096];
 };
 
 static int64_t now_ms(void)
@@ -169,6 +170,18 @@ static int start_and_look_after(struct run *run)
 	return rv;
 }
 
+/* This very command is the guard and the gate. NULL: it cannot be told. */
+static const char *own_path(struct run *run)
+{
+	ssize_t len = readlink("/proc/self/exe", run->own_path, sizeof run->own_path - 1);
+
+	if (len <= 0) {
+		return NULL;
+	}
+	run->own_path[len] = '\0';
+	return run->own_path;
+}
+
 static int open_node(struct run *run)
 {
 	const struct config *config = &run->config;
@@ -187,6 +200,12 @@ static int open_node(struct run *run)
 	opts.snapshot_bytes = config->snapshot_bytes;
 	opts.snapshot_entries = config->snapshot_entries;
 	opts.segment_bytes = config->segment_bytes;
+	opts.run_dir = config->run_dir;
+	opts.unit_dir = config->unit_dir;
+	opts.allow_units = config->allow_units;
+	opts.manager = config->manager;
+	opts.bus_address = config->bus;
+	opts.guard_command = config->guard != NULL ? config->guard : own_path(run);
 	opts.on_change = on_change;
 	opts.data = run;
 	(void)notify("STATUS=recovering\nEXTEND_TIMEOUT_USEC=%" PRIu64, RECOVERY_MAX_US);

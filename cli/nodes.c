@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* node drain, undrain, label, set; health. */
+/* node label, set; health. */
 #include "ctx.h"
 #include "out.h"
 
@@ -61,37 +61,9 @@ static int change_node(struct ctx *ctx, node_change change, const char *fields)
 		       : rv;
 }
 
-/* All that the leader changes, too: what it saw would be undone otherwise. */
-#define STATUS_FIELDS "status,health,draining,timestamp,last_heartbeat"
-/* And what members and operators change; of the times, those go with the rest. */
+/* What members, operators and the leader change; of the times, those go with the rest. */
 #define ALL_FIELDS                                                                       \
 	"labels,status,health,draining,cpu,memory,capabilities,taints,zone,address,fixed"
-
-static int set_draining(const struct ctx *ctx, blx_node_info *info)
-{
-	(void)ctx;
-	info->draining = 1;
-	info->status = info->status == BLX_NODE_ACTIVE ? BLX_NODE_DRAINING : info->status;
-	return EXIT_OK;
-}
-
-static int clear_draining(const struct ctx *ctx, blx_node_info *info)
-{
-	(void)ctx;
-	info->draining = 0;
-	info->status = info->status == BLX_NODE_DRAINING ? BLX_NODE_ACTIVE : info->status;
-	return EXIT_OK;
-}
-
-int node_drain(struct ctx *ctx)
-{
-	return change_node(ctx, set_draining, STATUS_FIELDS);
-}
-
-int node_undrain(struct ctx *ctx)
-{
-	return change_node(ctx, clear_draining, STATUS_FIELDS);
-}
 
 static void label_remove(blx_node_info *info, const char *key)
 {

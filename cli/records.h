@@ -3,6 +3,7 @@
 #ifndef BLX_CLI_RECORDS_H
 #define BLX_CLI_RECORDS_H
 
+#include <blixard/service.h>
 #include <jansson.h>
 #include <stddef.h>
 
@@ -11,6 +12,10 @@ struct ctx;
 /* A value as JSON; a placement may be a name and nothing else. NULL: there is none, or it is no
  * JSON. */
 json_t *record_json(int kind, const void *value, size_t len);
+
+/* Says how far a service is; data is the struct ctx. */
+void svc_progress(const char *name, const blx_service *service,
+	const blx_migration *migration, void *data);
 
 /* All of a kind, and one by the first argument. */
 int record_ls(struct ctx *ctx, int kind);

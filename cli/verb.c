@@ -96,22 +96,108 @@ static const struct opt opts_what_if[] = {
 	{0},
 };
 
+#define OPTS_CONSTRAINTS                                                                 \
+	{"on", 0, "NODE[,NODE ...]", "one of these"},                                    \
+	{"not-on", 0, "NODE[,NODE ...]", "none of these"},                               \
+	{"needs", 0, "CAPABILITY[,...]", "a node with all of them"},                     \
+	{"label", 0, "KEY=VALUE[,VALUE ...]", "the label is one of these"},              \
+	{"not-label", 0, "KEY=VALUE[,VALUE ...]", "the label is none of these"},         \
+	{"apart-from", 0, "NAME[,NAME ...]", "not where one of these is"},               \
+	{"together-with", 0, "NAME[,NAME ...]", "where all of these are"},               \
+	{"max-per-node", 0, "GROUP=N", "not where so many of the group are"},            \
+	{"spread", 0, "LABEL=N", "the fullest value of the label at most N over the emptiest"}, \
+	{"tolerate", 0, "TAINT[,TAINT ...]", "these do not matter"}
+
+#define OPTS_DEFINE                                                                      \
+	{"unit", 0, "UNIT", "of systemd (NAME.service)"},                                \
+	{"manager", 0, "user|user:UID", "its service manager (the system's)"},          \
+	{"shared", 0, NULL, "it may run on several nodes at once: no lease is needed"},  \
+	{"cpu", 0, "N", "thousandths of a processor"},                                   \
+	{"memory", 0, "N", "MiB"},                                                       \
+	{"priority", 0, "N", "those with more leave a drained node first (0)"},          \
+	{"group", 0, "NAME", "of it, for --spread"},                                     \
+	{"stop-timeout", 0, "DURATION", "after which it is killed (5s)"},                \
+	{"failures-max", 0, "N", "so many, and it is moved to another node (never)"},    \
+	OPTS_CONSTRAINTS
+
+static const struct opt opts_define[] = {
+	OPTS_DEFINE,
+	{0},
+};
+
+static const struct opt opts_adopt[] = {
+	{"node", 0, "NODE", "where it runs"},
+	OPTS_DEFINE,
+	{0},
+};
+
+#define OPT_WAIT {"wait", 0, NULL, "until it is so, or has failed; says how far it is"}
+
+static const struct opt opts_start[] = {
+	{"node", 0, "NODE", "there, and nowhere else"},
+	OPT_WAIT,
+	{0},
+};
+
+static const struct opt opts_wait[] = {
+	OPT_WAIT,
+	{0},
+};
+
+static const struct opt opts_owner[] = {
+	{"is", 0, "NODE", "exit 0: it is that one, 1: it is not, 2: that cannot be told"},
+	{"consistent", 0, NULL, "what is true now, confirmed with a majority"},
+	{0},
+};
+
+static const struct opt opts_can_run[] = {
+	{"node", 0, "NODE", "where it is to run"},
+	{0},
+};
+
+static const struct opt opts_logs[] = {
+	{"follow", 'f', NULL, "go on"},
+	{"lines", 'n', "N", "the last so many (100)"},
+	{0},
+};
+
+static const struct opt opts_migrate[] = {
+	{"to", 0, "NODE", "where it is to go"},
+	OPT_WAIT,
+	{0},
+};
+
+static const struct opt opts_failover[] = {
+	{"dry-run", 0, NULL, "say where everything on it would go, and change nothing"},
+	{0},
+};
+
+static const struct opt opts_drain[] = {
+	{"deadline", 0, "DURATION", "what is there then is stopped (none)"},
+	{"wait", 0, NULL, "until it is empty"},
+	{0},
+};
+
+#define OPT_RUN_DIR {"run-dir", 0, "DIR", "of the member (/run/blixard)"}
+
+static const struct opt opts_guard[] = {
+	OPT_RUN_DIR,
+	{0},
+};
+
+static const struct opt opts_gate[] = {
+	OPT_RUN_DIR,
+	{"manager", 0, "user|user:UID", "of the unit (the system's)"},
+	{0},
+};
+
 static const struct opt opts_place[] = {
 	{"cpu", 0, "N", "thousandths of a processor"},
 	{"memory", 0, "N", "MiB"},
 	{"name", 0, "NAME", "of what is to be placed: it does not count against itself"},
 	{"group", 0, "NAME", "of it, for --spread"},
 	{"strategy", 0, "least-allocated|bin-pack|first-fit", "(least-allocated)"},
-	{"on", 0, "NODE[,NODE ...]", "one of these"},
-	{"not-on", 0, "NODE[,NODE ...]", "none of these"},
-	{"needs", 0, "CAPABILITY[,...]", "a node with all of them"},
-	{"label", 0, "KEY=VALUE[,VALUE ...]", "the label is one of these"},
-	{"not-label", 0, "KEY=VALUE[,VALUE ...]", "the label is none of these"},
-	{"apart-from", 0, "NAME[,NAME ...]", "not where one of these is"},
-	{"together-with", 0, "NAME[,NAME ...]", "where all of these are"},
-	{"max-per-node", 0, "GROUP=N", "not where so many of the group are"},
-	{"spread", 0, "LABEL=N", "the fullest value of the label at most N over the emptiest"},
-	{"tolerate", 0, "TAINT[,TAINT ...]", "these do not matter"},
+	OPTS_CONSTRAINTS,
 	{"without", 0, "NODE", "what if that node was not there; once for each"},
 	{0},
 };
@@ -190,6 +276,12 @@ static const struct opt opts_run[] = {
 	{"lease-reads", 0, NULL,
 		"consistent reads ask nobody while the leader has a lease (see the manual)"},
 	{"services", 0, NULL, "this host takes services: it is a node with a record"},
+	OPT_RUN_DIR,
+	{"unit-dir", 0, "DIR", "for drop-ins (/etc/systemd/system, or that of /run)"},
+	{"allow-units", 0, "FILE", "patterns, a line each: no other unit is touched"},
+	{"manager", 0, "system|user", "the service manager (system)"},
+	{"bus", 0, "ADDRESS", "of its bus, unix:path=... (where it is found)"},
+	{"guard", 0, "PATH", "the command that is the guard and the gate (this one)"},
 	{"log-level", 0, "error|warn|info|debug", "(info)"},
 	{0},
 };
@@ -203,10 +295,13 @@ const struct verb verbs[] = {
 	{"node", "ls", "", 0, 0, VERB_MEMBER, "list the nodes", NULL, opts_record, node_ls},
 	{"node", "show", "NAME", 1, 1, VERB_MEMBER, "what is known of a node", NULL, opts_record,
 		node_show},
-	{"node", "drain", "NAME", 1, 1, VERB_MEMBER, "let nothing more be placed on a node",
-		NULL, NULL, node_drain},
-	{"node", "undrain", "NAME", 1, 1, VERB_MEMBER, "let things be placed there again", NULL,
-		NULL, node_undrain},
+	{"node", "drain", "NAME", 1, 1, VERB_MEMBER, "move everything off a node",
+		"Those of the highest priority first, then by name, as many at once as\n"
+		"/:config/drain.parallel says; what has nowhere to go stays.\n",
+		opts_drain, node_drain},
+	{"node", "undrain", "NAME", 1, 1, VERB_MEMBER,
+		"let things be placed there again; it is not dead, either", NULL, NULL,
+		node_undrain},
 	{"node", "label", "NAME KEY=VALUE [...]", 2, VERB_WORDS_ANY, VERB_MEMBER,
 		"set labels of a node, or with KEY= remove them", NULL, NULL, node_label},
 	{"node", "set", "NAME FIELD=VALUE [...]", 2, VERB_WORDS_ANY, VERB_MEMBER,
@@ -295,6 +390,34 @@ const struct verb verbs[] = {
 		"What is not named is kept, whoever changes it meanwhile. Values are as in JSON,\n"
 		"or text. Exit 5: it is not as expected.\n",
 		opts_svc_cas, svc_cas},
+	{"svc", "define", "NAME [-- PROGRAM [ARGUMENT ...]]", 1, VERB_WORDS_ANY, VERB_MEMBER,
+		"say what a service is; a new one is stopped",
+		"A unit that is installed on the nodes, or a PROGRAM with an absolute path. How "
+		"one\n"
+		"that runs is run changes when it is started the next time.\n",
+		opts_define, svc_define},
+	{"svc", "adopt", "NAME", 1, 1, VERB_MEMBER,
+		"take a unit that runs into care, without restarting it", NULL, opts_adopt,
+		svc_adopt},
+	{"svc", "rm", "NAME", 1, 1, VERB_MEMBER, "forget a service that is stopped", NULL, NULL,
+		svc_rm},
+	{"svc", "start", "NAME", 1, 1, VERB_MEMBER, "have a service run", NULL, opts_start,
+		svc_start},
+	{"svc", "stop", "NAME", 1, 1, VERB_MEMBER, "have a service stopped", NULL, opts_wait,
+		svc_stop},
+	{"svc", "restart", "NAME", 1, 1, VERB_MEMBER, "have a service restarted where it is",
+		NULL, opts_wait, svc_restart},
+	{"svc", "status", "NAME", 1, 1, VERB_MEMBER, "how a service is",
+		"Exit 1: it is not as it is wanted.\n", opts_record, svc_status},
+	{"svc", "owner", "NAME", 1, 1, VERB_MEMBER, "which node a service is on", NULL,
+		opts_owner, svc_owner},
+	{"svc", "can-run", "NAME", 1, 1, VERB_MEMBER, "could that node take it",
+		"Exit 1: no, with each reason on a line.\n", opts_can_run, svc_can_run},
+	{"svc", "logs", "NAME", 1, 1, VERB_MEMBER, "its journal, where it runs", NULL, opts_logs,
+		svc_logs},
+	{"svc", "migrate", "NAME", 1, 1, VERB_MEMBER, "move a service to another node",
+		"Stopped there, started here; if that fails it is brought back.\n", opts_migrate,
+		svc_migrate},
 	{"place", "plan", "", 0, 0, VERB_MEMBER, "which node would be chosen",
 		"Nothing is changed. Exit 5: none will do.\n", opts_place, place_plan},
 	{"place", "explain", "", 0, 0, VERB_MEMBER,
@@ -323,6 +446,18 @@ const struct verb verbs[] = {
 		opts_record, migrate_ls},
 	{"migrate", "show", "ID", 1, 1, VERB_MEMBER, "how far a migration is", NULL, opts_record,
 		migrate_show},
+	{"migrate", "abort", "ID", 1, 1, VERB_MEMBER, "have a migration undone", NULL, NULL,
+		migrate_abort},
+	{"migrate", "history", "", 0, 0, VERB_MEMBER, "list the last that have ended", NULL,
+		opts_record, migrate_history},
+	{"failover", NULL, "NODE", 1, 1, VERB_MEMBER,
+		"say that a node is dead: what is there goes to others",
+		"As soon as it cannot be running them any more; \"node undrain\" takes it back.\n",
+		opts_failover, failover},
+	{"guard", NULL, "", 0, 0, 0, "end when the lease of this host does",
+		"Run by systemd: what runs on one node only is bound to it.\n", opts_guard, guard},
+	{"gate", NULL, "UNIT", 1, 1, 0, "may that unit run here now",
+		"Asked by systemd at each start of it. Exit 1: no.\n", opts_gate, gate},
 	{"sql", NULL, "STATEMENT|- [PARAMETER ...]", 1, VERB_WORDS_ANY, VERB_MEMBER,
 		"read the store with SQL",
 		"One SELECT over kv(path, value, create_revision, mod_revision, version), of one\n"

@@ -14,9 +14,11 @@
 #include <blixard/node.h>
 #include <blixard/placement.h>
 #include <blixard/record.h>
+#include <blixard/service.h>
 #include <blixard/sql.h>
 #include <blixard/store.h>
 #include <blixard/txn.h>
+#include <blixard/unit.h>
 #include <blixard/view.h>
 #include <blixard/watch.h>
 

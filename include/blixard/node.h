@@ -116,11 +116,23 @@ typedef struct blx_node_opts {
 	void (*on_change)(blx_node *node, void *data); /* role, leader or failure changed; on
 							* the loop thread; may be NULL */
 	void *data;
+
+	/* With BLX_NODE_SERVICES: how its host runs them, unit.h. */
+	const char *run_dir;     /* of the guard and the gate, on a tmpfs; NULL: BLX_RUN_DIR */
+	const char *unit_dir;    /* for drop-ins; NULL: where the manager looks for them */
+	const char *allow_units; /* a file of patterns: no other unit is touched, whatever the
+				  * cluster says; NULL: all may be */
+	const char *manager;     /* "system", "user"; NULL: the system's */
+	const char *bus_address; /* of its bus; NULL: where it is found */
+	const char *guard_command; /* the path of the blixard command, which is the guard and
+				    * the gate; NULL: services that are not shared do not run
+				    * here */
 } blx_node_opts;
 
 #define BLX_NODE_OPTS_INIT                                                               \
 	{                                                                                \
-		sizeof(blx_node_opts), NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, NULL, NULL    \
+		sizeof(blx_node_opts), NULL, NULL, NULL, 0, 0, 0, 0, 0, 0, NULL, NULL,   \
+			NULL, NULL, NULL, NULL, NULL, NULL                               \
 	}
 BLX_API void blx_node_opts_init(blx_node_opts *opts);
 

@@ -7,10 +7,12 @@
 
 #include "api/opts.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "client/client.h"
 #include "node/node.h"
 #include "sys/host.h"
+#include "sys/unit_bus.h"
 #include "sys/uv_env.h"
 
 #include <pthread.h>
@@ -25,6 +27,7 @@ struct blx_node {
 	struct blx__env *env;   /* owned */
 	struct blx__node *node; /* owned */
 	blx_client *client;     /* owned */
+	struct blx__units *units; /* owned; NULL: it is no host */
 	bool host_loop;
 	bool started;
 	bool stopped;
@@ -89,6 +92,7 @@ static void node_release(blx_node *node)
 {
 	blx__client_local_destroy(node->client);
 	blx__node_free(node->node);
+	blx__unit_bus_destroy(node->units);
 	if (node->env != NULL) {
 		blx__uv_env_destroy(node->env);
 	}
@@ -108,6 +112,33 @@ static int open_inner(const blx_node_opts *opts, blx_node *node, blx_error *erro
 	inner_opts(opts, node, host, &inner);
 	rv = blx__node_open(&inner, &node->node, error);
 	blx__free(host);
+	return rv;
+}
+
+/* The last that is made: it is closed while the member shuts. */
+static int open_units(const blx_node_opts *opts, blx_node *node, blx_error *error)
+{
+	struct blx__unit_bus_opts inner = {.address = opts->bus_address,
+		.manager = opts->manager,
+		.run_dir = opts->run_dir,
+		.unit_dir = opts->unit_dir,
+		.allow_file = opts->allow_units,
+		.guard_command = opts->guard_command};
+	int rv;
+
+	if ((opts->flags & BLX_NODE_SERVICES) == 0) {
+		return 0;
+	}
+	rv = blx__unit_bus_create(node->env, &inner, &node->units, error);
+	if (rv == BLX_EPERM && opts->run_dir == NULL && opts->allow_units == NULL) {
+		/* Not root: it is a node, but runs nothing. */
+		blx__log(BLX__LOG_WARN, "node", "no service is run here: %s",
+			error != NULL ? error->message : "no run directory");
+		return 0;
+	}
+	if (rv == 0) {
+		blx__node_units(node->node, node->units);
+	}
 	return rv;
 }
 
@@ -136,6 +167,9 @@ int blx_node_create(const blx_node_opts *user_opts, blx_node **ret_node, blx_err
 	}
 	if (rv == 0) {
 		rv = blx__client_local_create(node->node, on_loop, node, &node->client);
+	}
+	if (rv == 0) {
+		rv = open_units(&opts, node, error);
 	}
 	if (rv != 0) {
 		node_release(node);

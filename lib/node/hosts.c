@@ -2,6 +2,7 @@
 #include "node/hosts.h"
 
 #include "base/assert.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "node/impl.h"
 #include "record/fields.h"
@@ -141,6 +142,13 @@ void blx__hosts_hear(struct blx__hosts *hosts, struct blx__request *request)
 	if (host == NULL || host->taking > 0 || host->settled > node->raft.last_applied ||
 		!is_to_be_kept(node, name)) {
 		hosts->refused++;
+		blx__log(BLX__LOG_DEBUG, "hosts", "%s: the lease of %s is not kept: %s",
+			node->identity.name, name,
+			host == NULL         ? "there are too many hosts"
+			: host->taking > 0   ? "something is being taken from it"
+			: host->settled > node->raft.last_applied
+				? "something may yet be taken from it"
+				: "it is no node, or said to be dead");
 		blx__request_fail(request, BLX_EBUSY,
 			"keep the lease of %s: what it ran is being given to others, or it is "
 			"said to be dead",

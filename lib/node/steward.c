@@ -188,10 +188,15 @@ int64_t blx__steward_lease_ms(struct blx__steward *steward)
 	set_ns = setting_ns(steward);
 	told = told_ns(steward);
 	note_longer(steward, set_ns);
+	/* A run before this one may have had one of what was told then until it ended. */
+	if (steward->agent.begun_ns + told > steward->longer_until_ns && !steward->lowered) {
+		steward->longer_until_ns = steward->agent.begun_ns + told;
+	}
 	if (set_ns < told && (blx__mono_ns(steward->node->env) < steward->longer_until_ns ||
 				     (steward->keeping && steward->sent_lease_ns > set_ns))) {
 		return (int64_t)(told / NS_PER_MS);
 	}
+	steward->lowered = steward->lowered || set_ns < told;
 	return (int64_t)(set_ns / NS_PER_MS);
 }
 

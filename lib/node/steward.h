@@ -37,6 +37,7 @@ struct blx__steward {
 	uint64_t granted_ns;        /* how long the last one was, and until when */
 	uint64_t granted_until_ns;
 	uint64_t longer_until_ns;   /* one that was longer than what is set now */
+	bool lowered; /* what was told when this run began is over */
 
 	/* What is applied concerns services, nodes or migrations: since they were looked at. */
 	bool agent_due;

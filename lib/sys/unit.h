@@ -25,7 +25,8 @@ struct blx__units;
 /* How a unit is to run when the cluster starts it. All borrowed until done. */
 struct blx__unit_setup {
 	const char *service;     /* the name of the service, for its environment */
-	const char *node;        /* of this host */
+	const char *node;        /* of this host; NULL: of no cluster's concern */
+	const char *const *env;  /* more of its environment, if transient; may be NULL */
 	uint64_t epoch;          /* the fencing token: as in struct blx__hold_unit */
 	const char *const *argv; /* ends with NULL: run as a transient unit; NULL: it is
 				  * installed */

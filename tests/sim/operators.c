@@ -337,6 +337,22 @@ void sim_operators_stop(struct sim_operators *operators)
 	}
 }
 
+void sim_operators_see(struct sim_operators *operators, const struct blx__change *change)
+{
+	const struct blx__item *item =
+		change->new_item != NULL ? change->new_item : change->old_item;
+	const uint8_t *name;
+	size_t len;
+	int kind = blx__record_kind_of_key(blx__item_key(item), item->key_len, &name, &len);
+
+	if (kind == BLX_RECORD_SERVICE || kind == BLX_RECORD_MIGRATION ||
+		kind == BLX_RECORD_MIGRATED) {
+		sim_tell(operators->cluster->world, NULL, "  %.*s: %.*s", (int)len, name,
+			change->new_item != NULL ? (int)blx__item_value_len(item) : 4,
+			change->new_item != NULL ? (const char *)blx__item_value(item) : "gone");
+	}
+}
+
 static bool service_done(struct sim_operators *operators, const struct sim_member *member,
 	const char *name, char *why, size_t size)
 {

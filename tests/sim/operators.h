@@ -10,6 +10,7 @@
 
 #include "guest.h"
 #include "manager.h"
+#include "watch/history.h"
 
 #include <stdbool.h>
 
@@ -38,6 +39,9 @@ void sim_operators_begin(struct sim_operators *operators);
 void sim_operators_on_end(
 	struct sim_operators *operators, const struct sim_member *member);
 void sim_operators_stop(struct sim_operators *operators);
+
+/* Some member was the first to apply this: services and migrations are part of the story. */
+void sim_operators_see(struct sim_operators *operators, const struct blx__change *change);
 
 /* All is as it should be. Else says what is not. */
 bool sim_operators_done(struct sim_operators *operators, char *ret_why, size_t size);

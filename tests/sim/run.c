@@ -59,6 +59,7 @@ static void on_change(const struct blx__change *change, void *data)
 
 	sim_tenants_see(&run->tenants, change);
 	sim_starters_see(&run->starters, change);
+	sim_operators_see(&run->operators, change);
 }
 
 /* What the library says of itself is part of the story. */
