@@ -96,7 +96,7 @@ static bool line_allows(const char *line, size_t len, const char *unit)
 {
 	char pattern[BLX_UNIT_NAME_MAX];
 
-	while (len > 0 && (line[len - 1] == ' ' || line[len - 1] == '\t' || line[len - 1] == '\r')) {
+	while (len > 0 && strchr(" \t\r", line[len - 1]) != NULL) {
 		len--;
 	}
 	if (len == 0 || len >= sizeof pattern || line[0] == '#') {

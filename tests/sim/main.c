@@ -198,8 +198,8 @@ static void print_total(const struct wanted *wanted, double took)
 		(unsigned long long)total->leases_kept,
 		(unsigned long long)total->leases_ended, (unsigned long long)total->reserved,
 		(unsigned long long)total->reserved_lost);
-	printf("%llu writes of operators; units started %llu times, stopped by the guard %llu, denied by "
-	       "the gate %llu\n",
+	printf("%llu writes of operators; units started %llu times, stopped by the guard "
+	       "%llu, denied by the gate %llu\n",
 		(unsigned long long)total->operated, (unsigned long long)total->started,
 		(unsigned long long)total->guarded, (unsigned long long)total->gated);
 	printf("faults:");

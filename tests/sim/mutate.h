@@ -27,7 +27,7 @@ enum sim_mutation {
 	SIM_MUTATE_NO_GUARD,    /* nobody but the member stops what its lease is over for */
 	SIM_MUTATE_SHORT_FENCE, /* what a host ran is given away when its lease is over, without
 				 * the time to stop it */
-	SIM_MUTATE_STALE_REPORT, /* what was seen before a service was taken from its owner counts */
+	SIM_MUTATE_STALE_REPORT, /* what was seen before a service was taken counts */
 	SIM_MUTATE_KEEP_ALWAYS, /* hosts are kept while something is taken from them */
 	SIM_MUTATE_CURE         /* of the guard's cures some are left out */
 };

@@ -143,7 +143,8 @@ void sim_plan_format(const struct sim_plan *plan, char *ret_text, size_t size)
 
 	sim_faults_format(plan->faults, faults, sizeof faults);
 	(void)snprintf(ret_text, size,
-		"%u members, %u clients, %u watchers, %u tenants, %u starters, %u operators, %u keys, "
+		"%u members, %u clients, %u watchers, %u tenants, %u starters, "
+		"%u operators, %u keys, "
 		"election %u ms, "
 		"heartbeat %u ms, latency %.1f ms, "
 		"disk %.1f to %.1f ms, snapshot every %llu entries or %llu bytes, faults "

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+# Three hosts, each a systemd of its own in a network namespace of its own, each with a member as a
+# unit. To be read after lib.sh.
+: "${BEAT:?the path of the beat program}"
+rig=$(dirname "$0")/rig
+net=blxt$$
+. "$rig/net.sh"
+
+cannot() {
+	if [ -n "${CI:-}" ]; then
+		fail "$* (in CI that is a failure)"
+	fi
+	echo "SKIPPED: $*"
+	exit 77
+}
+
+hosts_down() {
+	local i
+	for i in 1 2 3; do
+		"$rig/systemd.sh" kill "$dir/h$i" || true
+	done
+	net_down
+	cleanup
+}
+
+host_unit() { # I ARGUMENT...: the member of the host, as a unit that is there at boot
+	local i=$1
+	shift
+	mkdir -p "$dir/h$i/units/multi-user.target.wants"
+	cat >"$dir/h$i/units/blixard.service" <<-UNIT
+		[Service]
+		Type=notify
+		ExecStart=$BLIXARD node run --data-dir $dir/h$i/state/data --socket $dir/h$i/sock --services --insecure-transport --log-level info $*
+		Restart=always
+		RestartSec=200ms
+		StandardError=append:$dir/h$i.log
+		KillMode=process
+	UNIT
+	ln -sf ../blixard.service "$dir/h$i/units/multi-user.target.wants/"
+}
+
+# hosts_up ARGUMENT...: what the members are run with.
+hosts_up() {
+	local i members=() status=0
+	trap hosts_down EXIT
+	[ "$(id -u)" = 0 ] || cannot "hosts in namespaces need root"
+	net_up 3 || cannot "no network namespaces can be made"
+	for i in 1 2 3; do members+=(--member "n$i=10.79.0.$i:7000"); done
+	for i in 1 2 3; do
+		mkdir -p "$dir/h$i/state"
+		"$BLIXARD" cluster init --data-dir "$dir/h$i/state/data" --name "n$i" "${members[@]}" \
+			>/dev/null
+		host_unit "$i" "$@"
+		host_boot "$i" || status=$?
+		[ $status = 0 ] || cannot "host $i does not boot"
+	done
+	for i in 1 2 3; do host_ready "$i"; done
+}
+
+host_boot() { "$rig/systemd.sh" start "$dir/h$1" "$net$1"; }
+host_kill() { "$rig/systemd.sh" kill "$dir/h$1"; }
+host_in() {
+	local i=$1
+	shift
+	"$rig/systemd.sh" in "$dir/h$i" "$@"
+}
+host_on() { # I COMMAND...: the member of host I is asked
+	local i=$1
+	shift
+	"$BLIXARD" --socket "$dir/h$i/sock" "$@"
+}
+host_ready() {
+	local tries=0
+	until host_on "$1" --timeout 1s cluster status -o json 2>/dev/null | jq -e .caught_up >/dev/null; do
+		tries=$((tries + 1))
+		[ $tries -lt 300 ] || fail "host $1 is not ready: $(tail -n 3 "$dir/h$1.log")"
+		sleep 0.1
+	done
+}
+host_unit_is() { # I UNIT: its ActiveState
+	busctl --address="unix:path=$dir/h$1/run/dbus/system_bus_socket" get-property \
+		org.freedesktop.systemd1 \
+		"/org/freedesktop/systemd1/unit/$(systemd-escape "$2" | sed 's/\\x/_/g; s/\./_2e/g; s/-/_2d/g')" \
+		org.freedesktop.systemd1.Unit ActiveState 2>/dev/null | cut -d'"' -f2
+}
+
+# until_true SECONDS COMMAND...
+until_true() {
+	local until=$(($(date +%s%N) / 1000000 + $1 * 1000)) what
+	shift
+	what="$*"
+	until "$@" >/dev/null 2>&1; do
+		[ $(($(date +%s%N) / 1000000)) -lt "$until" ] || fail "not so in time: $what"
+		sleep 0.05
+	done
+}
+
+field() { # I SERVICE FIELD
+	host_on "$1" svc show "$2" --consistent -o json | jq -r ".$3"
+}
+now_ms() { echo $(($(date +%s%N) / 1000000)); }
+number() { echo "${1#n}"; } # of a node
