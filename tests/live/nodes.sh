@@ -8,7 +8,7 @@ names=(a b c)
 found "${names[@]}"
 declare -A pid_of
 for name in "${names[@]}"; do
-	member "$name" --election-timeout-ms 400 --services
+	member "$name" --election-timeout-ms 400 --services --run-dir "$dir/run-$name"
 	pid_of[$name]=$pid
 done
 for name in "${names[@]}"; do ready "$name"; done

@@ -19,6 +19,10 @@ host_on 1 config set host.lease 1s
 host_on 1 config set health.degraded_after 1s
 host_on 1 config set health.failed_after 2s
 host_on 1 config set fence.margin 200ms
+# A shorter lease is told when what was confirmed for longer is over.
+for i in 1 2 3; do
+	until_true 15 sh -c "'$BLIXARD' --socket '$dir/h1/sock' node show n$i -o json | jq -e '.lease == 1000'"
+done
 runs_on() { [ "$(field 1 web state)" = Running ] && [ "$(field 1 web node)" = "$1" ]; }
 
 echo "-- defined, and started where it is wanted"
