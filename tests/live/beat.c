@@ -5,7 +5,8 @@
  *
  *	beat FILE [slow-start MS] [slow-stop MS] [fail-on NODE]
  *
- * A line: the monotonic clock in ms, the host, the pid, the epoch, what it is.
+ * A line: the monotonic clock in ms, the host, the pid and when it began (pids come again
+ * after a reboot), the epoch, what it is.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,6 +21,7 @@
 #include <unistd.h>
 
 static volatile sig_atomic_t stopping;
+static int64_t began_ms;
 
 static void on_term(int signal)
 {
@@ -47,8 +49,8 @@ static void write_line(int fd, const char *host, const char *what)
 {
 	const char *epoch = getenv("BLIXARD_EPOCH");
 	char line[256];
-	int len = snprintf(line, sizeof line, "%" PRId64 " %s %d %s %s\n", now_ms(), host,
-		(int)getpid(), epoch != NULL ? epoch : "-", what);
+	int len = snprintf(line, sizeof line, "%" PRId64 " %s %d.%" PRId64 " %s %s\n",
+		now_ms(), host, (int)getpid(), began_ms, epoch != NULL ? epoch : "-", what);
 
 	if (write(fd, line, (size_t)len) != len) {
 		_exit(9);
@@ -76,6 +78,7 @@ int main(int argc, char **argv)
 	if (argc < 2) {
 		return 64;
 	}
+	began_ms = now_ms();
 	(void)signal(SIGTERM, on_term);
 	(void)gethostname(host, sizeof host - 1);
 	fd = open(argv[1], O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
