@@ -22,8 +22,8 @@
 /* A unit that goes down and comes up again by itself is seen down for a moment. */
 #define SETTLE_NS (300 * NS_PER_MS)
 
-/* Before a stop that did nothing is tried again. */
-#define STOP_AGAIN_NS (500 * NS_PER_MS)
+/* Before a stop that did nothing, or what the bus did not take, is tried again. */
+#define AGAIN_NS (500 * NS_PER_MS)
 
 /* ---- calls ---------------------------------------------------------------------- */
 
@@ -57,9 +57,12 @@ static void on_started(struct blx__unit_call *unit, const blx_error *error)
 	} else if (error->code != BLX_ECANCELED) {
 		blx__log(BLX__LOG_WARN, "agent", "%s: %s: %s", agent->node, entry->service,
 			error->message);
-		entry->retry_ns = agent->ops->mono_ns(agent->data) +
-				  blx__agent_backoff_ns(entry->wish.failures + 1);
-		if (error->code != BLX_ECONNECT) { /* then nothing is known of it */
+		/* With the bus away nothing is known of it, and it is no failure of the unit. */
+		if (error->code == BLX_ECONNECT) {
+			entry->retry_ns = agent->ops->mono_ns(agent->data) + AGAIN_NS;
+		} else {
+			entry->retry_ns = agent->ops->mono_ns(agent->data) +
+					  blx__agent_backoff_ns(entry->wish.failures + 1);
 			entry->failed = *error;
 		}
 	}
@@ -73,7 +76,7 @@ static void on_stopped(struct blx__unit_call *unit, const blx_error *error)
 	struct blx__agent *agent = entry->agent;
 
 	entry->stop_failed = error->code != 0 && error->code != BLX_ECONNECT;
-	entry->stop_again_ns = agent->ops->mono_ns(agent->data) + STOP_AGAIN_NS;
+	entry->stop_again_ns = agent->ops->mono_ns(agent->data) + AGAIN_NS;
 	if (error->code != 0 && error->code != BLX_ECANCELED) {
 		blx__log(BLX__LOG_WARN, "agent", "%s: %s: %s", agent->node, entry->service,
 			error->message);
