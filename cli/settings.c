@@ -17,7 +17,7 @@ static const struct {
 	{"health.failed_after", "and Failed, and nothing is placed there; 30s"},
 	{"quota.bytes", "what the store may hold of keys and values; 0: any"},
 	{"quota.keys", "how many keys it may hold; 0: any"},
-	{"host.lease", "a host that hears nothing for so long stops what runs on one node only; 10s"},
+	{"host.lease", "a host that hears nothing for so long stops what is not shared; 10s"},
 	{"fence.margin", "on top of that and the time to stop, before another has it; 1s"},
 	{"drain.parallel", "so many are moved off a drained node at once; 2"},
 };

@@ -23,6 +23,10 @@ struct load_key {
 	uint64_t acked;      /* number of the last value acknowledged; 0: none */
 	uint64_t first_open; /* those from here to next may have been written as well */
 	uint64_t next;
+	/* Of unknown outcome when their client was closed: another client's writes do not
+	 * keep them from being applied later. Empty: both are 0. */
+	uint64_t ghosts_from;
+	uint64_t ghosts_to;
 };
 
 struct load;
