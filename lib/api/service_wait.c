@@ -121,6 +121,7 @@ static int read_all(blx_client *client, const struct blx__service_wait *wait,
 {
 	const char *id = wait->id;
 	const char *name = wait->name;
+	blx_error why = BLX_ERROR_INIT;
 	int rv;
 
 	look->service_revision = 0;
@@ -128,8 +129,9 @@ static int read_all(blx_client *client, const struct blx__service_wait *wait,
 	if (id != NULL) {
 		rv = blx_record_get(client, BLX_RECORD_MIGRATION, id, 0,
 			blx__left_ms(wait->until_ns), &look->migration,
-			&look->migration_revision, error);
+			&look->migration_revision, &why);
 		if (rv != 0 && rv != BLX_ENOENT) {
+			blx__error_copy(error, &why);
 			return rv;
 		}
 		name = rv == 0 ? look->migration.service : name;
@@ -138,8 +140,12 @@ static int read_all(blx_client *client, const struct blx__service_wait *wait,
 		return 0;
 	}
 	rv = blx_record_get(client, BLX_RECORD_SERVICE, name, 0, blx__left_ms(wait->until_ns),
-		&look->service, &look->service_revision, error);
-	return rv == BLX_ENOENT && id != NULL ? 0 : rv;
+		&look->service, &look->service_revision, &why);
+	if (rv == 0 || (rv == BLX_ENOENT && id != NULL)) {
+		return 0;
+	}
+	blx__error_copy(error, &why);
+	return rv;
 }
 
 static int judge(blx_client *client, const struct blx__service_wait *wait, struct look *look,
