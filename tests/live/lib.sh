@@ -25,9 +25,19 @@ fail() {
 	exit 1
 }
 
-# A port that nothing listens at now.
+# A port that nothing listens at now, and that the system does not give to a connection meanwhile.
 port() {
-	python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+	python3 -c '
+import random, socket
+while True:
+    port = random.randrange(20000, 32000)
+    with socket.socket() as s:
+        try:
+            s.bind(("127.0.0.1", port))
+        except OSError:
+            continue
+    print(port)
+    break'
 }
 
 # expect CODE TEXT COMMAND...: the exit code, and TEXT somewhere in what it says.
