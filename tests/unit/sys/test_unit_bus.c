@@ -24,7 +24,9 @@
 #define DEST "org.freedesktop.systemd1"
 #define JOB  "/org/freedesktop/systemd1/job/1"
 
-/* How the peer behaves. */
+/* How the peer behaves: changed by the test while it does not run the loop, looked at by the
+ * peer while it does. */
+static pthread_mutex_t script_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct {
 	const char *error;   /* of what is asked; NULL: it gives a job */
 	const char *result;  /* of the job; NULL: it never ends */
@@ -106,13 +108,11 @@ static bool is_guard(sd_bus_message *m)
 	return strcmp(name, "blixard-guard.service") == 0;
 }
 
-static int on_message(sd_bus_message *m, void *data, sd_bus_error *error)
+static int answer(sd_bus_message *m)
 {
 	const char *member = sd_bus_message_get_member(m);
 	uint8_t type;
 
-	(void)data;
-	(void)error;
 	if (sd_bus_message_get_type(m, &type) < 0 || type != SD_BUS_MESSAGE_METHOD_CALL) {
 		return 0;
 	}
@@ -140,6 +140,18 @@ static int on_message(sd_bus_message *m, void *data, sd_bus_error *error)
 			       : sd_bus_reply_method_return(m, "");
 	}
 	return reply_job(m);
+}
+
+static int on_message(sd_bus_message *m, void *data, sd_bus_error *error)
+{
+	int rv;
+
+	(void)data;
+	(void)error;
+	(void)pthread_mutex_lock(&script_lock);
+	rv = answer(m);
+	(void)pthread_mutex_unlock(&script_lock);
+	return rv;
 }
 
 static void serve(int fd)
@@ -179,6 +191,13 @@ static void *peer(void *data)
 
 /* ---- the client ----------------------------------------------------------------- */
 
+static void run_loop(void)
+{
+	(void)pthread_mutex_unlock(&script_lock);
+	blx__uv_env_run(env);
+	(void)pthread_mutex_lock(&script_lock);
+}
+
 static void begin(void)
 {
 	struct sockaddr_un at = {.sun_family = AF_UNIX};
@@ -189,6 +208,7 @@ static void begin(void)
 		.guard_command = "/usr/bin/blixard"};
 
 	(void)signal(SIGPIPE, SIG_IGN);
+	(void)pthread_mutex_lock(&script_lock);
 	memset(&script, 0, sizeof script);
 	script.result = "done";
 	script.active = "active";
@@ -217,10 +237,11 @@ static void on_closed(void *data)
 static void end(void)
 {
 	units->ops->close(units, on_closed, NULL);
-	blx__uv_env_run(env);
+	run_loop();
 	blx__unit_bus_destroy(units);
 	blx__uv_env_destroy(env);
 	atomic_store(&ending, true);
+	(void)pthread_mutex_unlock(&script_lock);
 	(void)pthread_join(thread, NULL);
 	(void)close(listener);
 	scratch_remove(dir);
@@ -243,7 +264,7 @@ static struct blx__unit_watch watch = {
 static void connect_it(void)
 {
 	cr_assert_eq(units->ops->watch(units, &watch, NULL), 0);
-	blx__uv_env_run(env);
+	run_loop();
 }
 
 static void on_done(struct blx__unit_call *call, const blx_error *error)
@@ -268,7 +289,7 @@ static int perform_with(int verb, const struct blx__unit_setup *setup, uint32_t 
 	units->ops->call(units, &call);
 	cr_assert_not(is_told, "not inside of the call");
 	while (!is_told) {
-		blx__uv_env_run(env);
+		run_loop();
 	}
 	cr_assert(told.code == 0 || strstr(told.message, "web.service") != NULL, "%s",
 		told.message);
@@ -386,7 +407,7 @@ Test(unit_bus, a_bus_that_goes_in_the_middle_is_told_and_comes_back, .init = beg
 	script.hang_up = false;
 	seen.active = BLX_UNIT_LOST;
 	while (seen.active != BLX_UNIT_ACTIVE) {
-		blx__uv_env_run(env); /* lost was told, and then what it is */
+		run_loop(); /* lost was told, and then what it is */
 	}
 	cr_assert_geq(seen_count, 3);
 	cr_assert_eq(perform(BLX_UNIT_START), 0);
