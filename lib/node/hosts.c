@@ -5,8 +5,6 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "node/impl.h"
-#include "record/fields.h"
-#include "store/path.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -106,21 +104,9 @@ static bool name_of(const struct blx__request *request, char ret_name[BLX_NAME_M
 static bool is_to_be_kept(struct blx__node *node, const char *name)
 {
 	BLX__CLEANUP_FREE blx_node_info *info = blx__malloc(sizeof *info);
-	char path[BLX__PATH_TEXT_SIZE];
-	uint8_t key[BLX__KEY_LEN_MAX];
-	struct blx__item *item;
 	uint64_t revision;
-	size_t key_len;
-	bool ok;
+	bool ok = info != NULL && blx__node_record(node, name, info, &revision);
 
-	if (info == NULL || !blx__path_child(":nodes", name, path) ||
-		blx__path_parse(path, strlen(path), key, &key_len, NULL, NULL) != 0 ||
-		blx__machine_get(node->machine, key, key_len, &item, &revision) != 0) {
-		return false;
-	}
-	ok = blx__record_decode(blx__record_of(BLX_RECORD_NODE), blx__item_value(item),
-		     item->value_len, info, NULL) == 0;
-	blx__item_unref(item);
 	if (ok) {
 		blx__free(info->extra);
 	}

@@ -190,50 +190,61 @@ static void on_written(int code, void *data, uint64_t number)
 	overseer->writing = false; /* the next look tells whether it is as it should be */
 }
 
-static void write_record(struct blx__overseer *overseer, const uint8_t *key, size_t key_len,
-	const blx_node_info *record, uint64_t revision)
+static void write_record(
+	struct blx__overseer *overseer, const blx_node_info *record, uint64_t revision)
 {
 	struct blx__own_write_opts opts = {.cb = on_written, .data = overseer};
+	const struct blx__record *of = blx__record_of(BLX_RECORD_NODE);
+	struct blx__key key;
 	struct blx__txn txn;
 
+	if (blx__key_child(of->what, of->dir, overseer->node->identity.name, &key, NULL) != 0) {
+		return;
+	}
 	blx__txn_init(&txn);
-	overseer->writing = blx__record_replace(&txn, blx__record_of(BLX_RECORD_NODE), record,
-				    key, key_len, revision) == 0 &&
-			    blx__own_write(overseer->node, &txn, &opts) == 0;
+	overseer->writing =
+		blx__record_replace(&txn, of, record, key.bytes, key.len, revision) == 0 &&
+		blx__own_write(overseer->node, &txn, &opts) == 0;
 	blx__txn_finish(&txn);
+}
+
+bool blx__node_record(struct blx__node *node, const char *name, blx_node_info *ret_info,
+	uint64_t *ret_revision)
+{
+	const struct blx__record *of = blx__record_of(BLX_RECORD_NODE);
+	struct blx__item *item;
+	struct blx__key key;
+	uint64_t revision;
+	bool ok;
+
+	memset(ret_info, 0, sizeof *ret_info);
+	*ret_revision = 0;
+	if (blx__key_child(of->what, of->dir, name, &key, NULL) != 0 ||
+		blx__machine_get(node->machine, key.bytes, key.len, &item, &revision) != 0) {
+		return false;
+	}
+	*ret_revision = item->mod_revision;
+	ok = blx__record_decode(
+		     of, blx__item_value(item), item->value_len, ret_info, NULL) == 0;
+	blx__item_unref(item);
+	return ok;
 }
 
 static void look_at_own(struct blx__overseer *overseer)
 {
 	struct blx__node *node = overseer->node;
 	BLX__CLEANUP_FREE blx_node_info *record = blx__malloc(sizeof *record);
-	char path[BLX__PATH_TEXT_SIZE];
-	uint8_t key[BLX__KEY_LEN_MAX];
-	struct blx__item *item = NULL;
 	uint64_t revision;
-	size_t key_len;
-	bool changed;
 
-	(void)snprintf(path, sizeof path, "/:nodes/%s", node->identity.name);
-	if (record == NULL ||
-		blx__path_parse(path, strlen(path), key, &key_len, NULL, NULL) != 0) {
+	if (record == NULL) {
 		return;
 	}
-	memset(record, 0, sizeof *record);
 	overseer->host->lease = blx__steward_lease_ms(&node->steward);
-	if (blx__machine_get(node->machine, key, key_len, &item, &revision) == 0) {
-		(void)blx__record_decode(blx__record_of(BLX_RECORD_NODE), blx__item_value(item),
-			item->value_len, record, NULL);
-	}
-	changed = merge(overseer->host, record);
-	if (changed || item == NULL) {
-		write_record(
-			overseer, key, key_len, record, item != NULL ? item->mod_revision : 0);
+	(void)blx__node_record(node, node->identity.name, record, &revision);
+	if (merge(overseer->host, record) || revision == 0) {
+		write_record(overseer, record, revision);
 	}
 	blx__free(record->extra);
-	if (item != NULL) {
-		blx__item_unref(item);
-	}
 }
 
 /* ---- health --------------------------------------------------------------------- */

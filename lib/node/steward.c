@@ -7,9 +7,7 @@
 #include "node/impl.h"
 #include "node/own_write.h"
 #include "plan/scene.h"
-#include "record/fields.h"
 #include "record/settings.h"
-#include "store/path.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -145,27 +143,15 @@ static uint64_t setting_ns(struct blx__steward *steward)
 /* As the own record says, which is how others know it; 0: not yet. */
 static uint64_t told_ns(struct blx__steward *steward)
 {
-	struct blx__node *node = steward->node;
 	BLX__CLEANUP_FREE blx_node_info *info = blx__malloc(sizeof *info);
-	char path[BLX__PATH_TEXT_SIZE];
-	uint8_t key[BLX__KEY_LEN_MAX];
-	struct blx__item *item;
 	uint64_t revision;
-	uint64_t lease_ns = 0;
-	size_t key_len;
 
-	if (info == NULL || !blx__path_child(":nodes", node->identity.name, path) ||
-		blx__path_parse(path, strlen(path), key, &key_len, NULL, NULL) != 0 ||
-		blx__machine_get(node->machine, key, key_len, &item, &revision) != 0) {
+	if (info == NULL || !blx__node_record(steward->node, steward->node->identity.name, info,
+				    &revision)) {
 		return 0;
 	}
-	if (blx__record_decode(blx__record_of(BLX_RECORD_NODE), blx__item_value(item),
-		    item->value_len, info, NULL) == 0) {
-		lease_ns = (uint64_t)info->lease * NS_PER_MS;
-		blx__free(info->extra);
-	}
-	blx__item_unref(item);
-	return lease_ns;
+	blx__free(info->extra);
+	return (uint64_t)info->lease * NS_PER_MS;
 }
 
 /* What was confirmed for longer than it would be now runs for a while still. */

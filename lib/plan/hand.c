@@ -4,6 +4,7 @@
 #include "base/assert.h"
 #include "base/mem.h"
 #include "plan/place.h"
+#include "plan/reserve.h"
 #include "record/fields.h"
 #include "record/replace.h"
 #include "store/path.h"
@@ -75,37 +76,9 @@ void blx__service_revoke(blx_service *service)
 
 /* ---- a step as a transaction ---------------------------------------------------- */
 
-struct key {
-	uint8_t bytes[BLX__KEY_LEN_MAX];
-	size_t len;
-};
-
-static bool key_of(const char *dir, const char *name, struct key *ret_key)
-{
-	char path[BLX__PATH_TEXT_SIZE];
-	bool is_dir;
-
-	return blx__path_child(dir, name, path) && blx__path_parse(path, strlen(path),
-							   ret_key->bytes, &ret_key->len,
-							   &is_dir, NULL) == 0;
-}
-
 static void note(struct blx__hand *hand, int code)
 {
 	hand->code = hand->code != 0 ? hand->code : code;
-}
-
-static void add(struct blx__hand *hand, uint8_t kind, const struct key *key, uint64_t revision,
-	const char *value)
-{
-	struct blx__txn_line line = {.kind = kind,
-		.key = key->bytes,
-		.key_len = key->len,
-		.revision = revision,
-		.value = (const uint8_t *)value,
-		.value_len = value != NULL ? strlen(value) : 0};
-
-	note(hand, blx__txn_add(&hand->txn, &line));
 }
 
 void blx__hand_begin_bare(struct blx__hand *hand, struct blx__scene *scene)
@@ -138,42 +111,36 @@ void blx__hand_occupy(struct blx__hand *hand, const char *name)
 	struct blx__scene_node *seen = blx__scene_node_of(hand->scene, name);
 	const struct blx__plan_node *node =
 		model != NULL ? blx__model_node(model, name) : NULL;
-	struct key key;
-	struct key capacity;
 
-	if (node == NULL || seen == NULL || !key_of(":nodes", name, &key) ||
-		!key_of(BLX__CAPACITY_DIR, name, &capacity)) {
+	if (node == NULL || seen == NULL) {
 		note(hand, BLX_ENOMEM);
 		return;
 	}
 	seen->taken = true;
-	add(hand, BLX__TXN_IF_REVISION, &key, node->revision, NULL);
-	add(hand, BLX__TXN_IF_REVISION, &capacity, node->capacity_revision, NULL);
-	add(hand, BLX__TXN_PUT, &capacity, 0, "1");
+	note(hand, blx__reserve_claim(node, name, &hand->txn));
 }
 
 void blx__hand_put(struct blx__hand *hand, int kind, const char *name, const void *record,
 	uint64_t revision)
 {
-	struct key key;
+	const struct blx__record *of = blx__record_of(kind);
+	struct blx__key key;
+	int rv = blx__key_child(of->what, of->dir, name, &key, NULL);
 
-	if (!key_of(blx__record_of(kind)->dir, name, &key)) {
-		note(hand, BLX_EINVAL);
-		return;
-	}
-	note(hand, blx__record_replace(&hand->txn, blx__record_of(kind), record, key.bytes,
-			   key.len, revision));
+	note(hand, rv != 0 ? rv
+			   : blx__record_replace(&hand->txn, of, record, key.bytes, key.len,
+				     revision));
 }
 
 void blx__hand_delete(struct blx__hand *hand, int kind, const char *name)
 {
-	struct key key;
+	const struct blx__record *of = blx__record_of(kind);
+	struct blx__key key;
+	int rv = blx__key_child(of->what, of->dir, name, &key, NULL);
+	struct blx__txn_line line = {
+		.kind = BLX__TXN_DELETE, .key = key.bytes, .key_len = key.len};
 
-	if (!key_of(blx__record_of(kind)->dir, name, &key)) {
-		note(hand, BLX_EINVAL);
-		return;
-	}
-	add(hand, BLX__TXN_DELETE, &key, 0, NULL);
+	note(hand, rv != 0 ? rv : blx__txn_add(&hand->txn, &line));
 }
 
 void blx__hand_place(struct blx__hand *hand)

@@ -11,26 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct key {
-	uint8_t bytes[BLX__KEY_LEN_MAX];
-	size_t len;
-};
-
-static int key_of(const char *dir, const char *name, struct key *ret_key, blx_error *error)
-{
-	char path[BLX__PATH_TEXT_SIZE];
-	bool is_dir;
-
-	if (!blx__path_child(dir, name, path)) {
-		return blx__error_set(error, BLX_EINVAL,
-			"reserve \"%.80s\": its name must be there, without \"/\"",
-			name != NULL ? name : "");
-	}
-	return blx__path_parse(
-		path, strlen(path), ret_key->bytes, &ret_key->len, &is_dir, error);
-}
-
-static int add(struct blx__txn *txn, uint8_t kind, const struct key *key, uint64_t revision)
+static int add(struct blx__txn *txn, uint8_t kind, const struct blx__key *key, uint64_t revision)
 {
 	struct blx__txn_line line = {
 		.kind = kind, .key = key->bytes, .key_len = key->len, .revision = revision};
@@ -59,7 +40,7 @@ static char *record_of(const char *node, const blx_place_request *request, uint6
 	return blx__record_encode(blx__record_of(BLX_RECORD_RESERVATION), &record, error);
 }
 
-static int add_leased(struct blx__txn *txn, const struct key *key, const char *value,
+static int add_leased(struct blx__txn *txn, const struct blx__key *key, const char *value,
 	uint64_t lease_id)
 {
 	uint8_t lease[BLX__LEASE_KEY_LEN];
@@ -92,14 +73,31 @@ static int add_leased(struct blx__txn *txn, const struct key *key, const char *v
 	return rv;
 }
 
+int blx__reserve_claim(
+	const struct blx__plan_node *node, const char *name, struct blx__txn *txn)
+{
+	struct blx__key key;
+	struct blx__key capacity;
+	int rv = blx__key_child("reserve", ":nodes", name, &key, NULL);
+
+	if (rv == 0) {
+		rv = blx__key_child("reserve", BLX__CAPACITY_DIR, name, &capacity, NULL);
+	}
+	if (rv == 0) {
+		rv = add(txn, BLX__TXN_IF_REVISION, &key, node->revision);
+	}
+	if (rv == 0) {
+		rv = add(txn, BLX__TXN_IF_REVISION, &capacity, node->capacity_revision);
+	}
+	return rv != 0 ? rv : add(txn, BLX__TXN_PUT, &capacity, 0);
+}
+
 int blx__reserve_txn(const blx_place_model *model, const char *node_name,
 	const blx_place_request *request, uint64_t lease_id, int64_t time_ns,
 	struct blx__txn *txn, blx_error *error)
 {
 	const struct blx__plan_node *node = blx__model_node(model, node_name);
-	struct key reservation;
-	struct key node_key;
-	struct key capacity;
+	struct blx__key reservation;
 	blx_error why = BLX_ERROR_INIT;
 	char *value;
 	int rv;
@@ -109,9 +107,8 @@ int blx__reserve_txn(const blx_place_model *model, const char *node_name,
 		return blx__error_set(
 			error, BLX_EINVAL, "reserve: there is no node %.80s", node_name);
 	}
-	rv = key_of(":reservations", request->name, &reservation, error);
-	if (rv != 0 || (rv = key_of(":nodes", node_name, &node_key, error)) != 0 ||
-		(rv = key_of(BLX__CAPACITY_DIR, node_name, &capacity, error)) != 0) {
+	rv = blx__key_child("reserve", ":reservations", request->name, &reservation, error);
+	if (rv != 0) {
 		return rv;
 	}
 	value = record_of(node_name, request, lease_id, time_ns, &why);
@@ -119,9 +116,7 @@ int blx__reserve_txn(const blx_place_model *model, const char *node_name,
 		return blx__error_set(error, why.code, "%s", why.message);
 	}
 	if ((rv = add(txn, BLX__TXN_IF_ABSENT, &reservation, 0)) == 0 &&
-		(rv = add(txn, BLX__TXN_IF_REVISION, &node_key, node->revision)) == 0 &&
-		(rv = add(txn, BLX__TXN_IF_REVISION, &capacity, node->capacity_revision)) == 0 &&
-		(rv = add(txn, BLX__TXN_PUT, &capacity, 0)) == 0) {
+		(rv = blx__reserve_claim(node, node_name, txn)) == 0) {
 		rv = add_leased(txn, &reservation, value, lease_id);
 	}
 	free(value);

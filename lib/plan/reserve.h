@@ -14,6 +14,12 @@
 
 #include <blixard/placement.h>
 
+/* That nothing was put on the node since the model was read, and that it is as it was then;
+ * and that something is put there now. BLX_EINVAL: a name that is none; BLX_ENOMEM,
+ * BLX_ETOOBIG. */
+int blx__reserve_claim(
+	const struct blx__plan_node *node, const char *name, struct blx__txn *txn);
+
 /* The guards and operations, into a new transaction; to be finished whatever the outcome.
  * node must be of the model. time_ns: of now. BLX_EINVAL: a name that is none; BLX_ENOMEM. */
 int blx__reserve_txn(const blx_place_model *model, const char *node,

@@ -343,19 +343,15 @@ int blx__scene_read(const struct blx__scene *scene, int kind, const char *name,
 	void *ret_record, uint64_t *ret_revision)
 {
 	const struct blx__record *of = blx__record_of(kind);
-	char path[BLX__PATH_TEXT_SIZE];
-	uint8_t key[BLX__KEY_LEN_MAX];
 	const struct blx__item *item;
-	size_t key_len;
-	bool is_dir;
+	struct blx__key key;
 
 	memset(ret_record, 0, of->size);
 	*ret_revision = 0;
-	if (!blx__path_child(of->dir, name, path) ||
-		blx__path_parse(path, strlen(path), key, &key_len, &is_dir, NULL) != 0) {
+	if (blx__key_child(of->what, of->dir, name, &key, NULL) != 0) {
 		return BLX_EINVAL;
 	}
-	item = blx__tree_get(scene->tree, key, key_len);
+	item = blx__tree_get(scene->tree, key.bytes, key.len);
 	if (item == NULL) {
 		return 0;
 	}

@@ -360,3 +360,17 @@ bool blx__path_child(const char *dir, const char *name, char ret_path[BLX__PATH_
 	       (size_t)snprintf(ret_path, BLX__PATH_TEXT_SIZE, "/%s/%s", dir, name) <
 		       BLX__PATH_TEXT_SIZE;
 }
+
+int blx__key_child(const char *what, const char *dir, const char *name,
+	struct blx__key *ret_key, blx_error *error)
+{
+	char path[BLX__PATH_TEXT_SIZE];
+
+	if (!blx__path_child(dir, name, path)) {
+		return blx__error_set(error, BLX_EINVAL,
+			"%s \"%.80s\": its name must be there, without \"/\"", what,
+			name != NULL ? name : "");
+	}
+	return blx__path_parse(
+		path, strlen(path), ret_key->bytes, &ret_key->len, NULL, error);
+}

@@ -53,6 +53,16 @@ int blx__path_parse_name(const char *name, size_t len, uint8_t ret_key[BLX__KEY_
 bool blx__path_child(
 	const char *dir, const char *name, char ret_path[BLX__PATH_TEXT_SIZE]);
 
+struct blx__key {
+	uint8_t bytes[BLX__KEY_LEN_MAX];
+	size_t len;
+};
+
+/* The key of such a child. BLX_EINVAL, BLX_ETOOBIG: the error begins with what, and has the
+ * name, or is that of blx__path_parse(). */
+int blx__key_child(const char *what, const char *dir, const char *name,
+	struct blx__key *ret_key, blx_error *error);
+
 /* In a pattern's key, behind a byte 1: any bytes of one component; any components. */
 #define BLX__KEY_ANY_BYTES   3
 #define BLX__KEY_ANY_DEPTH   4
