@@ -59,19 +59,23 @@ static void on_next(struct sim_event *event)
 	}
 }
 
-void sim_guest_init(struct sim_guest *guest, struct sim_cluster *cluster, const char *name,
+void sim_guest_init(struct sim_guest *guest, struct sim_guests *guests, const char *name,
 	unsigned number)
 {
-	guest->cluster = cluster;
+	guest->cluster = guests->cluster;
+	guest->number = number;
 	guest->call = NULL;
 	blx__list_init(&guest->calls);
-	sim_world_rng(cluster->world, name, number, &guest->rng);
+	sim_world_rng(guests->cluster->world, name, number, &guest->rng);
 	sim_event_init(&guest->next, on_next, guest);
 	sim_event_init(&guest->patience, on_patience, guest);
+	blx__list_init(&guest->link);
+	blx__list_push_back(&guests->list, &guest->link);
 }
 
-void sim_guest_finish(struct sim_guest *guest)
+static void guest_finish(struct sim_guest *guest)
 {
+	blx__list_remove(&guest->link);
 	sim_event_cancel(world_of(guest), &guest->next);
 	sim_event_cancel(world_of(guest), &guest->patience);
 	while (!blx__list_empty(&guest->calls)) {
@@ -112,7 +116,7 @@ void sim_guest_ask(struct sim_guest *guest, struct sim_member *member, uint8_t o
 	sim_env_leave(&member->env);
 }
 
-void sim_guest_on_end(struct sim_guest *guest, const struct sim_member *member)
+static void guest_on_end(struct sim_guest *guest, const struct sim_member *member)
 {
 	struct blx__list *link;
 	struct blx__list *tmp;
@@ -130,5 +134,43 @@ void sim_guest_on_end(struct sim_guest *guest, const struct sim_member *member)
 			guest->answer(guest, NULL);
 		}
 		call_free(call);
+	}
+}
+
+/* ---- all of them ---------------------------------------------------------------- */
+
+static struct sim_guest *guest_of(struct blx__list *link)
+{
+	return blx__container_of(link, struct sim_guest, link);
+}
+
+void sim_guests_init(struct sim_guests *guests, struct sim_cluster *cluster)
+{
+	guests->cluster = cluster;
+	blx__list_init(&guests->list);
+}
+
+void sim_guests_finish(struct sim_guests *guests)
+{
+	while (!blx__list_empty(&guests->list)) {
+		guest_finish(guest_of(guests->list.next));
+	}
+}
+
+void sim_guests_begin(struct sim_guests *guests)
+{
+	struct blx__list *link;
+
+	blx__list_foreach (link, &guests->list) {
+		sim_guest_turn_after(guest_of(link), guest_of(link)->number * 10 * SIM_MS);
+	}
+}
+
+void sim_guests_on_end(struct sim_guests *guests, const struct sim_member *member)
+{
+	struct blx__list *link;
+
+	blx__list_foreach (link, &guests->list) {
+		guest_on_end(guest_of(link), member);
 	}
 }

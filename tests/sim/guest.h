@@ -12,8 +12,16 @@
 
 struct sim_guest_call;
 
-struct sim_guest {
+/* All of a run, in the order in which they came. */
+struct sim_guests {
 	struct sim_cluster *cluster; /* borrowed */
+	struct blx__list list;
+};
+
+struct sim_guest {
+	struct blx__list link;       /* of all */
+	struct sim_cluster *cluster; /* borrowed */
+	unsigned number;             /* among those of its name */
 	struct blx__rng rng;
 	struct sim_event next; /* its turn */
 	struct sim_event patience;
@@ -27,18 +35,23 @@ struct sim_guest {
 	void (*answer)(struct sim_guest *guest, const struct blx__response *response);
 };
 
-/* turn and answer are set. name and number are those of its source of chance. */
-void sim_guest_init(struct sim_guest *guest, struct sim_cluster *cluster, const char *name,
+void sim_guests_init(struct sim_guests *guests, struct sim_cluster *cluster);
+void sim_guests_finish(struct sim_guests *guests);
+
+/* The first turn of each comes. */
+void sim_guests_begin(struct sim_guests *guests);
+
+/* The member's process ended. */
+void sim_guests_on_end(struct sim_guests *guests, const struct sim_member *member);
+
+/* One more; turn and answer are set. name and number are those of its source of chance. */
+void sim_guest_init(struct sim_guest *guest, struct sim_guests *guests, const char *name,
 	unsigned number);
-void sim_guest_finish(struct sim_guest *guest);
 
 void sim_guest_turn_after(struct sim_guest *guest, uint64_t delay_ns);
 
 /* body is taken. */
 void sim_guest_ask(struct sim_guest *guest, struct sim_member *member, uint8_t op,
 	struct blx__buf *body, uint32_t timeout_ms);
-
-/* The member's process ended. */
-void sim_guest_on_end(struct sim_guest *guest, const struct sim_member *member);
 
 #endif

@@ -95,7 +95,7 @@ static void define(struct sim_operator *op, struct blx__txn *txn)
 	char name[8];
 	char value[16];
 
-	(void)snprintf(name, sizeof name, "u%u", op->number * 2 + op->defined % 2);
+	(void)snprintf(name, sizeof name, "u%u", op->guest.number * 2 + op->defined % 2);
 	(void)snprintf(service->unit, sizeof service->unit, "%s.service", name);
 	service->state = BLX_SERVICE_STOPPED;
 	service->wanted = BLX_SERVICE_RUNNING;
@@ -158,7 +158,7 @@ static bool migrate(struct sim_operator *op, const struct sim_member *member,
 			sim_member_time_ms(
 				(struct sim_member *)(uintptr_t)member) * 1000000;
 		(void)snprintf(migration->reason, BLX_NAME_MAX, "operator");
-		(void)snprintf(id, sizeof id, "m%u-%llu", op->number,
+		(void)snprintf(id, sizeof id, "m%u-%llu", op->guest.number,
 			(ull)++op->operators->migrations);
 		put_record(txn, BLX_RECORD_MIGRATION, id, migration, 0);
 	} else {
@@ -176,7 +176,8 @@ static bool abort_one(struct sim_operator *op, const struct sim_member *member,
 	uint64_t revision;
 	char id[32];
 
-	(void)snprintf(id, sizeof id, "m%u-%llu", op->number, (ull)op->operators->migrations);
+	(void)snprintf(id, sizeof id, "m%u-%llu", op->guest.number,
+		(ull)op->operators->migrations);
 	revision = read_record(member, BLX_RECORD_MIGRATION, id, migration);
 	if (revision != 0) {
 		migration->abort = 1;
@@ -282,48 +283,19 @@ static void answer(struct sim_guest *guest, const struct blx__response *response
 
 /* ---- the whole ------------------------------------------------------------------ */
 
-void sim_operators_init(struct sim_operators *operators, struct sim_cluster *cluster)
+void sim_operators_init(struct sim_operators *operators, struct sim_guests *guests)
 {
 	unsigned i;
 
 	*operators = (struct sim_operators){
-		.cluster = cluster, .count = cluster->plan->operators};
+		.cluster = guests->cluster, .count = guests->cluster->plan->operators};
 	for (i = 0; i < operators->count; i++) {
 		struct sim_operator *op = &operators->list[i];
 
 		op->operators = operators;
-		op->number = i;
 		op->guest.turn = turn;
 		op->guest.answer = answer;
-		sim_guest_init(&op->guest, cluster, "operator", i);
-	}
-}
-
-void sim_operators_finish(struct sim_operators *operators)
-{
-	unsigned i;
-
-	for (i = 0; i < operators->count; i++) {
-		sim_guest_finish(&operators->list[i].guest);
-	}
-}
-
-void sim_operators_begin(struct sim_operators *operators)
-{
-	unsigned i;
-
-	for (i = 0; i < operators->count; i++) {
-		sim_guest_turn_after(&operators->list[i].guest, i * 10 * SIM_MS);
-	}
-}
-
-void sim_operators_on_end(
-	struct sim_operators *operators, const struct sim_member *member)
-{
-	unsigned i;
-
-	for (i = 0; i < operators->count; i++) {
-		sim_guest_on_end(&operators->list[i].guest, member);
+		sim_guest_init(&op->guest, guests, "operator", i);
 	}
 }
 

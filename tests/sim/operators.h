@@ -19,7 +19,6 @@
 struct sim_operator {
 	struct sim_guest guest; /* first */
 	struct sim_operators *operators;
-	unsigned number;
 	unsigned defined; /* so many services */
 };
 
@@ -33,11 +32,7 @@ struct sim_operators {
 	bool undone; /* what would keep services from running is taken back */
 };
 
-void sim_operators_init(struct sim_operators *operators, struct sim_cluster *cluster);
-void sim_operators_finish(struct sim_operators *operators);
-void sim_operators_begin(struct sim_operators *operators);
-void sim_operators_on_end(
-	struct sim_operators *operators, const struct sim_member *member);
+void sim_operators_init(struct sim_operators *operators, struct sim_guests *guests);
 void sim_operators_stop(struct sim_operators *operators);
 
 /* Some member was the first to apply this: services and migrations are part of the story. */

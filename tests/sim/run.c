@@ -27,6 +27,7 @@ struct run {
 	struct sim_workload workload;
 	struct sim_admin admin;
 	struct sim_nemesis nemesis;
+	struct sim_guests guests;
 	struct sim_watchers watchers;
 	struct sim_tenants tenants;
 	struct sim_starters starters;
@@ -47,10 +48,7 @@ static void on_end(struct sim_member *member, void *data)
 
 	sim_workload_on_end(&run->workload, member);
 	sim_admin_on_end(&run->admin, member);
-	sim_watchers_on_end(&run->watchers, member);
-	sim_tenants_on_end(&run->tenants, member);
-	sim_starters_on_end(&run->starters, member);
-	sim_operators_on_end(&run->operators, member);
+	sim_guests_on_end(&run->guests, member);
 }
 
 static void on_change(const struct blx__change *change, void *data)
@@ -173,10 +171,7 @@ static void run_all(struct run *run, const struct sim_plan *plan)
 	run->cluster.checks.on_change = on_change;
 	run->cluster.checks.data = run;
 	sim_workload_begin(&run->workload);
-	sim_watchers_begin(&run->watchers);
-	sim_tenants_begin(&run->tenants);
-	sim_starters_begin(&run->starters);
-	sim_operators_begin(&run->operators);
+	sim_guests_begin(&run->guests);
 	sim_nemesis_begin(&run->nemesis);
 	run_until(run, plan->chaos_ns, plan->steps_max);
 	if (!run->world.failed) {
@@ -255,18 +250,16 @@ void sim_run(const struct sim_plan *plan, FILE *story, struct sim_outcome *ret_o
 	run->cluster.world = &run->world;
 	sim_workload_init(&run->workload, &run->cluster);
 	sim_admin_init(&run->admin, &run->cluster);
-	sim_watchers_init(&run->watchers, &run->cluster, &run->cluster.checks.feed);
-	sim_tenants_init(&run->tenants, &run->cluster);
-	sim_starters_init(&run->starters, &run->cluster);
-	sim_operators_init(&run->operators, &run->cluster);
+	sim_guests_init(&run->guests, &run->cluster);
+	sim_watchers_init(&run->watchers, &run->guests, &run->cluster.checks.feed);
+	sim_tenants_init(&run->tenants, &run->guests);
+	sim_starters_init(&run->starters, &run->guests);
+	sim_operators_init(&run->operators, &run->guests);
 	sim_nemesis_init(&run->nemesis, &run->cluster, &run->admin);
 	run_all(run, plan);
 	outcome_of(run, ret_outcome);
 	sim_workload_finish(&run->workload);
-	sim_watchers_finish(&run->watchers);
-	sim_tenants_finish(&run->tenants);
-	sim_starters_finish(&run->starters);
-	sim_operators_finish(&run->operators);
+	sim_guests_finish(&run->guests);
 	sim_admin_finish(&run->admin);
 	sim_cluster_finish(&run->cluster);
 	sim_world_finish(&run->world);

@@ -101,7 +101,8 @@ static bool reserve_encode(
 	char name[32];
 	bool fits;
 
-	(void)snprintf(name, sizeof name, "v%u-%llu", starter->number, (ull)++starter->started);
+	(void)snprintf(name, sizeof name, "v%u-%llu", starter->guest.number,
+		(ull)++starter->started);
 	request.name = name;
 	request.cpu = (int64_t)(50 + 50 * blx__rng_below(&starter->guest.rng, 4));
 	request.memory = 1;
@@ -222,12 +223,12 @@ void sim_starters_see(struct sim_starters *starters, const struct blx__change *c
 
 /* ---- the whole ------------------------------------------------------------------ */
 
-void sim_starters_init(struct sim_starters *starters, struct sim_cluster *cluster)
+void sim_starters_init(struct sim_starters *starters, struct sim_guests *guests)
 {
 	unsigned i;
 
 	*starters = (struct sim_starters){
-		.cluster = cluster, .count = cluster->plan->starters};
+		.cluster = guests->cluster, .count = guests->cluster->plan->starters};
 	for (i = 0; i < SIM_NODES; i++) {
 		starters->capacity[i] = -1;
 	}
@@ -235,37 +236,9 @@ void sim_starters_init(struct sim_starters *starters, struct sim_cluster *cluste
 		struct sim_starter *starter = &starters->list[i];
 
 		starter->starters = starters;
-		starter->number = i;
 		starter->guest.turn = turn;
 		starter->guest.answer = answer;
-		sim_guest_init(&starter->guest, cluster, "starter", i);
-	}
-}
-
-void sim_starters_finish(struct sim_starters *starters)
-{
-	unsigned i;
-
-	for (i = 0; i < starters->count; i++) {
-		sim_guest_finish(&starters->list[i].guest);
-	}
-}
-
-void sim_starters_begin(struct sim_starters *starters)
-{
-	unsigned i;
-
-	for (i = 0; i < starters->count; i++) {
-		sim_guest_turn_after(&starters->list[i].guest, i * 10 * SIM_MS);
-	}
-}
-
-void sim_starters_on_end(struct sim_starters *starters, const struct sim_member *member)
-{
-	unsigned i;
-
-	for (i = 0; i < starters->count; i++) {
-		sim_guest_on_end(&starters->list[i].guest, member);
+		sim_guest_init(&starter->guest, guests, "starter", i);
 	}
 }
 

@@ -19,7 +19,6 @@
 struct sim_starter {
 	struct sim_guest guest; /* first */
 	struct sim_starters *starters;
-	unsigned number;
 	uint64_t lease;    /* 0: none */
 	uint64_t since_ns; /* when it was granted */
 	uint64_t started;  /* counter of names */
@@ -36,10 +35,7 @@ struct sim_starters {
 	bool stopping;
 };
 
-void sim_starters_init(struct sim_starters *starters, struct sim_cluster *cluster);
-void sim_starters_finish(struct sim_starters *starters);
-void sim_starters_begin(struct sim_starters *starters);
-void sim_starters_on_end(struct sim_starters *starters, const struct sim_member *member);
+void sim_starters_init(struct sim_starters *starters, struct sim_guests *guests);
 void sim_starters_stop(struct sim_starters *starters);
 
 /* Some member was the first to apply this. */

@@ -26,8 +26,8 @@ static struct sim_world *world_of(const struct sim_tenant *tenant)
 static void fail_early(struct sim_tenant *tenant, uint64_t at_ns)
 {
 	sim_fail(world_of(tenant),
-		"tenant %u: lease %016" PRIx64 " ended %llu ms before its time", tenant->number,
-		tenant->id, (ull)(tenant->until_ns - at_ns) / 1000000);
+		"tenant %u: lease %016" PRIx64 " ended %llu ms before its time",
+		tenant->guest.number, tenant->id, (ull)(tenant->until_ns - at_ns) / 1000000);
 }
 
 /* ---- what is asked ---- */
@@ -132,7 +132,7 @@ static void turn(struct sim_guest *guest, struct sim_member *member)
 	blx__buf_init(&body);
 	if (tenant->id == 0) {
 		new_lease(tenant);
-		(void)snprintf(own, sizeof own, "tenant-%u", tenant->number);
+		(void)snprintf(own, sizeof own, "tenant-%u", tenant->guest.number);
 		sim_lease_encode(tenant->id, tenant->ttl_ns / SIM_MS, own, &body);
 		sim_guest_ask(guest, member, BLX__OP_WRITE, &body, 1000);
 		return;
@@ -196,47 +196,19 @@ void sim_tenants_see(struct sim_tenants *tenants, const struct blx__change *chan
 
 /* ---- the whole ---- */
 
-void sim_tenants_init(struct sim_tenants *tenants, struct sim_cluster *cluster)
+void sim_tenants_init(struct sim_tenants *tenants, struct sim_guests *guests)
 {
 	unsigned i;
 
 	*tenants = (struct sim_tenants){
-		.cluster = cluster, .count = cluster->plan->tenants};
+		.cluster = guests->cluster, .count = guests->cluster->plan->tenants};
 	for (i = 0; i < tenants->count; i++) {
 		struct sim_tenant *tenant = &tenants->list[i];
 
 		tenant->tenants = tenants;
-		tenant->number = i;
 		tenant->guest.turn = turn;
 		tenant->guest.answer = answer;
-		sim_guest_init(&tenant->guest, cluster, "tenant", i);
-	}
-}
-
-void sim_tenants_finish(struct sim_tenants *tenants)
-{
-	unsigned i;
-
-	for (i = 0; i < tenants->count; i++) {
-		sim_guest_finish(&tenants->list[i].guest);
-	}
-}
-
-void sim_tenants_begin(struct sim_tenants *tenants)
-{
-	unsigned i;
-
-	for (i = 0; i < tenants->count; i++) {
-		sim_guest_turn_after(&tenants->list[i].guest, i * 10 * SIM_MS);
-	}
-}
-
-void sim_tenants_on_end(struct sim_tenants *tenants, const struct sim_member *member)
-{
-	unsigned i;
-
-	for (i = 0; i < tenants->count; i++) {
-		sim_guest_on_end(&tenants->list[i].guest, member);
+		sim_guest_init(&tenant->guest, guests, "tenant", i);
 	}
 }
 

@@ -21,7 +21,6 @@ void sim_lease_encode(
 struct sim_tenant {
 	struct sim_guest guest; /* first */
 	struct sim_tenants *tenants;
-	unsigned number;
 	uint64_t id;         /* of the lease; 0: it has none */
 	uint64_t ttl_ns;
 	uint64_t until_ns;   /* it was promised; 0: it was promised nothing yet */
@@ -39,10 +38,7 @@ struct sim_tenants {
 	bool stopping;
 };
 
-void sim_tenants_init(struct sim_tenants *tenants, struct sim_cluster *cluster);
-void sim_tenants_finish(struct sim_tenants *tenants);
-void sim_tenants_begin(struct sim_tenants *tenants);
-void sim_tenants_on_end(struct sim_tenants *tenants, const struct sim_member *member);
+void sim_tenants_init(struct sim_tenants *tenants, struct sim_guests *guests);
 
 /* Nobody keeps anything any more. */
 void sim_tenants_stop(struct sim_tenants *tenants);

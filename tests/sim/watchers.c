@@ -38,7 +38,7 @@ static void transaction_end(struct sim_watcher *watcher)
 	if (should != 0 && should != watcher->digest) {
 		sim_fail(watcher->guest.cluster->world,
 			"watcher %u: of revision %llu it was told something else",
-			watcher->number, (ull)watcher->told);
+			watcher->guest.number, (ull)watcher->told);
 	}
 }
 
@@ -48,8 +48,8 @@ static void take_event(struct sim_watcher *watcher, const struct blx__watch_even
 
 	if (event->revision != expected) {
 		sim_fail(watcher->guest.cluster->world,
-			"watcher %u: told of revision %llu where %llu comes", watcher->number,
-			(ull)event->revision, (ull)expected);
+			"watcher %u: told of revision %llu where %llu comes",
+			watcher->guest.number, (ull)event->revision, (ull)expected);
 		return;
 	}
 	watcher->digest = sim_feed_mix(watcher->open ? watcher->digest : 0, event);
@@ -77,7 +77,7 @@ static void take_events(struct sim_watcher *watcher, const struct blx__response 
 	}
 	if (!sound || !blx__reader_done(&reader)) {
 		sim_fail(watcher->guest.cluster->world, "watcher %u: a malformed answer",
-			watcher->number);
+			watcher->guest.number);
 		return;
 	}
 	watcher->at = head.next;
@@ -85,8 +85,8 @@ static void take_events(struct sim_watcher *watcher, const struct blx__response 
 	if (!watcher->open && head.next.skip == 0 &&
 		head.next.revision != watcher->told + 1) {
 		sim_fail(watcher->guest.cluster->world,
-			"watcher %u: goes on at revision %llu, told of %llu", watcher->number,
-			(ull)head.next.revision, (ull)watcher->told);
+			"watcher %u: goes on at revision %llu, told of %llu",
+			watcher->guest.number, (ull)head.next.revision, (ull)watcher->told);
 	}
 }
 
@@ -111,49 +111,21 @@ static void answer(struct sim_guest *guest, const struct blx__response *response
 	sim_guest_turn_after(guest, sim_spread(&guest->rng, 1, 200) * SIM_MS);
 }
 
-void sim_watchers_init(struct sim_watchers *watchers, struct sim_cluster *cluster,
+void sim_watchers_init(struct sim_watchers *watchers, struct sim_guests *guests,
 	const struct sim_feed *feed)
 {
 	unsigned i;
 
 	*watchers = (struct sim_watchers){
-		.cluster = cluster, .feed = feed, .count = cluster->plan->watchers};
+		.cluster = guests->cluster, .feed = feed, .count = guests->cluster->plan->watchers};
 	for (i = 0; i < watchers->count; i++) {
 		struct sim_watcher *watcher = &watchers->list[i];
 
 		watcher->watchers = watchers;
-		watcher->number = i;
 		watcher->at.revision = 1;
 		watcher->guest.turn = turn;
 		watcher->guest.answer = answer;
-		sim_guest_init(&watcher->guest, cluster, "watcher", i);
-	}
-}
-
-void sim_watchers_finish(struct sim_watchers *watchers)
-{
-	unsigned i;
-
-	for (i = 0; i < watchers->count; i++) {
-		sim_guest_finish(&watchers->list[i].guest);
-	}
-}
-
-void sim_watchers_begin(struct sim_watchers *watchers)
-{
-	unsigned i;
-
-	for (i = 0; i < watchers->count; i++) {
-		sim_guest_turn_after(&watchers->list[i].guest, i * 10 * SIM_MS);
-	}
-}
-
-void sim_watchers_on_end(struct sim_watchers *watchers, const struct sim_member *member)
-{
-	unsigned i;
-
-	for (i = 0; i < watchers->count; i++) {
-		sim_guest_on_end(&watchers->list[i].guest, member);
+		sim_guest_init(&watcher->guest, guests, "watcher", i);
 	}
 }
 

@@ -17,7 +17,6 @@
 struct sim_watcher {
 	struct sim_guest guest; /* first */
 	struct sim_watchers *watchers;
-	unsigned number;
 	struct blx__watch_at at;
 	uint64_t told;   /* the last revision of which it was told something */
 	uint64_t digest; /* of what it was told of that, so far */
@@ -33,11 +32,8 @@ struct sim_watchers {
 	uint64_t compacted;
 };
 
-void sim_watchers_init(struct sim_watchers *watchers, struct sim_cluster *cluster,
+void sim_watchers_init(struct sim_watchers *watchers, struct sim_guests *guests,
 	const struct sim_feed *feed);
-void sim_watchers_finish(struct sim_watchers *watchers);
-void sim_watchers_begin(struct sim_watchers *watchers);
-void sim_watchers_on_end(struct sim_watchers *watchers, const struct sim_member *member);
 
 /* Have all been told of all there is? */
 bool sim_watchers_done(const struct sim_watchers *watchers);
