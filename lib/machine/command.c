@@ -16,7 +16,6 @@
 #include "machine/view_record.h"
 #include "record/check.h"
 #include "record/settings.h"
-#include "store/txn.h"
 
 #define HEADER_SIZE  37
 #define COUNT_OFFSET 33
@@ -32,6 +31,14 @@ void blx__command_encode(const struct blx__command *command, struct blx__buf *bu
 		blx__put_u64(buf, command->acked);
 	}
 	blx__buf_append(buf, command->body, command->body_len);
+}
+
+void blx__command_of_txn(const struct blx__txn *txn, struct blx__buf *buf)
+{
+	struct blx__command none = {.kind = BLX__COMMAND_TXN};
+
+	blx__command_encode(&none, buf);
+	blx__txn_encode(txn, buf);
 }
 
 int blx__command_decode(const void *data, size_t len, struct blx__command *ret_command)

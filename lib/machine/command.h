@@ -9,6 +9,7 @@
 
 #include "base/buf.h"
 #include "base/error.h"
+#include "store/txn.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -33,6 +34,9 @@ struct blx__command {
 };
 
 void blx__command_encode(const struct blx__command *command, struct blx__buf *buf);
+
+/* The transaction as a command of no session. */
+void blx__command_of_txn(const struct blx__txn *txn, struct blx__buf *buf);
 
 /* BLX_EPROTO malformed; BLX_EVERSION of a kind not known here. Borrows from data. */
 int blx__command_decode(const void *data, size_t len, struct blx__command *ret_command);

@@ -31,22 +31,6 @@ static void on_done(struct blx__request *request, const struct blx__response *re
 	write_free(write);
 }
 
-static bool encode(const struct blx__txn *txn, struct blx__buf *body)
-{
-	struct blx__command command = {.kind = BLX__COMMAND_TXN};
-	struct blx__buf bytes;
-	bool ok;
-
-	blx__buf_init(&bytes);
-	blx__txn_encode(txn, &bytes);
-	command.body = bytes.data;
-	command.body_len = bytes.len;
-	blx__command_encode(&command, body);
-	ok = blx__buf_ok(&bytes) && blx__buf_ok(body);
-	blx__buf_finish(&bytes);
-	return ok;
-}
-
 int blx__own_write(struct blx__node *node, const struct blx__txn *txn,
 	const struct blx__own_write_opts *opts)
 {
@@ -56,7 +40,8 @@ int blx__own_write(struct blx__node *node, const struct blx__txn *txn,
 		return BLX_ENOMEM;
 	}
 	blx__buf_init(&write->body);
-	if (!encode(txn, &write->body)) {
+	blx__command_of_txn(txn, &write->body);
+	if (!blx__buf_ok(&write->body)) {
 		write_free(write);
 		return BLX_ENOMEM;
 	}

@@ -73,19 +73,6 @@ static void put_setting(struct blx__txn *txn, const char *name, const char *valu
 	(void)blx__txn_add(txn, &line);
 }
 
-static void command_of(struct blx__txn *txn, struct blx__buf *body)
-{
-	struct blx__command command = {.kind = BLX__COMMAND_TXN};
-	struct blx__buf bytes;
-
-	blx__buf_init(&bytes);
-	blx__txn_encode(txn, &bytes);
-	command.body = bytes.data;
-	command.body_len = bytes.len;
-	blx__command_encode(&command, body);
-	blx__buf_finish(&bytes);
-}
-
 /* ---- what is asked -------------------------------------------------------------- */
 
 static void define(struct sim_operator *op, struct blx__txn *txn)
@@ -269,7 +256,7 @@ static void turn(struct sim_guest *guest, struct sim_member *member)
 		return;
 	}
 	blx__buf_init(&body);
-	command_of(&txn, &body);
+	blx__command_of_txn(&txn, &body);
 	blx__txn_finish(&txn);
 	op->operators->asked++;
 	sim_guest_ask(guest, member, BLX__OP_WRITE, &body, 1000);

@@ -29,20 +29,6 @@ static struct sim_world *world_of(const struct sim_starters *starters)
 
 /* ---- what is asked -------------------------------------------------------------- */
 
-/* The transaction as a command of no session. */
-static void command_of(const struct blx__txn *txn, struct blx__buf *body)
-{
-	struct blx__command command = {.kind = BLX__COMMAND_TXN};
-	struct blx__buf bytes;
-
-	blx__buf_init(&bytes);
-	blx__txn_encode(txn, &bytes);
-	command.body = bytes.data;
-	command.body_len = bytes.len;
-	blx__command_encode(&command, body);
-	blx__buf_finish(&bytes);
-}
-
 /* So short that members are Degraded and Failed in a run, and Healthy again. */
 static void limits_add(struct blx__txn *txn)
 {
@@ -85,7 +71,7 @@ static void node_encode(struct blx__rng *rng, struct blx__buf *body)
 	if (blx__rng_below(rng, 10) == 0) {
 		limits_add(&txn);
 	}
-	command_of(&txn, body);
+	blx__command_of_txn(&txn, body);
 	blx__txn_finish(&txn);
 }
 
@@ -113,7 +99,7 @@ static bool reserve_encode(
 		fits = blx__reserve_txn(model, blx_place_plan_node(plan), &request,
 			starter->lease, 1,
 			       &txn, NULL) == 0;
-		command_of(&txn, body);
+		blx__command_of_txn(&txn, body);
 		blx__txn_finish(&txn);
 	}
 	blx_place_plan_free(plan);

@@ -65,17 +65,14 @@ static void view_add(struct blx__txn *txn, uint64_t id)
 void sim_lease_encode(
 	uint64_t id, uint64_t ttl_ms, const char *bound, struct blx__buf *body)
 {
-	struct blx__command command = {.kind = BLX__COMMAND_TXN};
 	uint8_t key[BLX__LEASE_KEY_LEN];
 	struct blx__txn conditions;
-	struct blx__buf bytes;
 	struct blx__buf keep;
 	struct blx__txn txn;
 	char value[64];
 
 	blx__txn_init(&txn);
 	blx__txn_init(&conditions);
-	blx__buf_init(&bytes);
 	blx__buf_init(&keep);
 	blx__lease_key(id, key);
 	(void)snprintf(value, sizeof value, "{\"ttl_ms\": %llu}", (ull)ttl_ms);
@@ -87,11 +84,7 @@ void sim_lease_encode(
 			&keep);
 	}
 	view_add(&txn, id);
-	blx__txn_encode(&txn, &bytes);
-	command.body = bytes.data;
-	command.body_len = bytes.len;
-	blx__command_encode(&command, body);
-	blx__buf_finish(&bytes);
+	blx__command_of_txn(&txn, body);
 	blx__buf_finish(&keep);
 	blx__txn_finish(&conditions);
 	blx__txn_finish(&txn);

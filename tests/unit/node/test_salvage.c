@@ -67,25 +67,18 @@ static void put_entry(const char *key, const char *value, struct blx__buf *ret_e
 		.value = (const uint8_t *)value,
 		.value_len = strlen(value) };
 	struct blx__entry_header header = { .origin = 1, .incarnation = 1, .time_ms = 10 };
-	struct blx__command command = { .kind = BLX__COMMAND_TXN };
 	struct blx__txn txn;
-	struct blx__buf body;
 	struct blx__buf bytes;
 
 	blx__txn_init(&txn);
-	blx__buf_init(&body);
 	blx__buf_init(&bytes);
 	cr_assert_eq(blx__txn_add(&txn, &line), 0);
-	blx__txn_encode(&txn, &body);
-	command.body = body.data;
-	command.body_len = body.len;
-	blx__command_encode(&command, &bytes);
+	blx__command_of_txn(&txn, &bytes);
 	blx__entry_begin(ret_entry, &header);
 	blx__entry_add(ret_entry, bytes.data, bytes.len);
 	blx__entry_end(ret_entry);
 	cr_assert(blx__buf_ok(ret_entry));
 	blx__buf_finish(&bytes);
-	blx__buf_finish(&body);
 	blx__txn_finish(&txn);
 }
 

@@ -52,19 +52,13 @@ static void on_reply(void *data, const struct blx__entry_header *header,
 int feed_commit(struct feed *feed)
 {
 	struct blx__entry_header header = {.origin = 1, .time_ms = 1};
-	struct blx__command command = {.kind = BLX__COMMAND_TXN};
-	struct blx__buf body;
 	struct blx__buf bytes;
 	struct blx__buf entry;
 	int code = 1;
 
-	blx__buf_init(&body);
 	blx__buf_init(&bytes);
 	blx__buf_init(&entry);
-	blx__txn_encode(&feed->txn, &body);
-	command.body = body.data;
-	command.body_len = body.len;
-	blx__command_encode(&command, &bytes);
+	blx__command_of_txn(&feed->txn, &bytes);
 	blx__entry_begin(&entry, &header);
 	blx__entry_add(&entry, bytes.data, bytes.len);
 	blx__entry_end(&entry);
@@ -72,7 +66,6 @@ int feed_commit(struct feed *feed)
 	cr_assert_eq(blx__machine_apply(feed->machine, ++feed->index, 1, entry.data,
 			     entry.len, on_reply, &code),
 		0);
-	blx__buf_finish(&body);
 	blx__buf_finish(&bytes);
 	blx__buf_finish(&entry);
 	blx__txn_finish(&feed->txn);
