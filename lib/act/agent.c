@@ -179,16 +179,23 @@ static blx_service *decode(const struct blx__item *item)
 	return service;
 }
 
-blx_service *blx__agent_read(
-	const struct blx__agent_entry *entry, const struct blx__tree *tree)
+/* What the tree has of the service of that own key. */
+static const struct blx__item *item_of(
+	const struct blx__tree *tree, const uint8_t *own, size_t own_len)
 {
-	uint8_t key[DIR_LEN + 1 + BLX_NAME_MAX];
-	const struct blx__item *item;
+	uint8_t key[DIR_LEN + 1 + BLX__KEY_LEN_MAX];
 
 	memcpy(key, services_dir, DIR_LEN);
 	key[DIR_LEN] = BLX__KEY_SEPARATOR;
-	memcpy(key + DIR_LEN + 1, entry->key, entry->key_len);
-	item = blx__tree_get(tree, key, DIR_LEN + 1 + entry->key_len);
+	memcpy(key + DIR_LEN + 1, own, own_len);
+	return blx__tree_get(tree, key, DIR_LEN + 1 + own_len);
+}
+
+blx_service *blx__agent_read(
+	const struct blx__agent_entry *entry, const struct blx__tree *tree)
+{
+	const struct blx__item *item = item_of(tree, entry->key, entry->key_len);
+
 	return item != NULL && item->mod_revision == entry->revision ? decode(item) : NULL;
 }
 
@@ -197,6 +204,19 @@ blx_service *blx__agent_read(
 static bool concerns(const struct blx__agent_wish *wish)
 {
 	return wish->owned || wish->here || (!wish->shared && wish->epoch > 0);
+}
+
+/* All that the record says, at once: whoever reads it first, the next look finds it taken. */
+static void entry_take(struct blx__agent_entry *entry, const blx_service *service,
+	uint64_t revision)
+{
+	if (entry->revision != revision) {
+		entry->agent->hold_due = true;
+	}
+	blx__agent_wish_of(service, entry->agent->node, &entry->wish);
+	entry->revision = revision;
+	entry->relevant = concerns(&entry->wish);
+	watch_unit(entry, service);
 }
 
 /* In step with the walk: the entry of this key, or where it would be. */
@@ -242,11 +262,7 @@ static void take(struct blx__agent *agent, const struct blx__item *item,
 		entry = entry_create(agent, key, key_len, before);
 	}
 	if (entry != NULL) {
-		entry->wish = wish;
-		entry->revision = item->mod_revision;
-		entry->relevant = concerns(&wish);
-		watch_unit(entry, service);
-		agent->hold_due = true;
+		entry_take(entry, service, item->mod_revision);
 	}
 	blx__free(service->extra);
 	blx__free(service);
@@ -301,7 +317,6 @@ struct blx__agent_entry *blx__agent_ask(
 	struct blx__agent *agent, const struct blx__tree *tree, const char *name)
 {
 	uint8_t key[BLX__KEY_LEN_MAX];
-	uint8_t path[DIR_LEN + 1 + BLX__KEY_LEN_MAX];
 	struct blx__agent_entry *entry = NULL;
 	const struct blx__item *item;
 	blx_service *service;
@@ -321,10 +336,7 @@ struct blx__agent_entry *blx__agent_ask(
 		}
 		entry = order == 0 ? entry_of(at) : NULL;
 	}
-	memcpy(path, services_dir, DIR_LEN);
-	path[DIR_LEN] = BLX__KEY_SEPARATOR;
-	memcpy(path + DIR_LEN + 1, key, key_len);
-	item = blx__tree_get(tree, path, DIR_LEN + 1 + key_len);
+	item = item_of(tree, key, key_len);
 	service = item != NULL ? decode(item) : NULL;
 	if (service != NULL && entry == NULL) {
 		entry = entry_create(agent, key, key_len, at);
@@ -332,9 +344,7 @@ struct blx__agent_entry *blx__agent_ask(
 	if (service != NULL && entry != NULL) {
 		entry->asked = true;
 		entry->asked_ns = agent->ops->mono_ns(agent->data);
-		blx__agent_wish_of(service, agent->node, &entry->wish);
-		entry->revision = item->mod_revision;
-		watch_unit(entry, service);
+		entry_take(entry, service, item->mod_revision);
 	}
 	if (service != NULL) {
 		blx__free(service->extra);

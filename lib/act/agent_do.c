@@ -143,34 +143,23 @@ static void stop(struct blx__agent_entry *entry, int verb)
 
 /* ---- reports -------------------------------------------------------------------- */
 
-static void key_of(const struct blx__agent_entry *entry, const char *dir, uint8_t *ret_key,
-	size_t *ret_len)
-{
-	size_t len = strlen(dir);
-
-	memcpy(ret_key, dir, len);
-	ret_key[len] = BLX__KEY_SEPARATOR;
-	memcpy(ret_key + len + 1, entry->key, entry->key_len);
-	*ret_len = len + 1 + entry->key_len;
-}
-
 static void report(struct blx__agent_entry *entry, const struct blx__tree *tree,
 	const struct blx__agent_step *step)
 {
 	struct blx__agent *agent = entry->agent;
 	const struct blx__record *record = blx__record_of(BLX_RECORD_SERVICE);
 	blx_service *service = blx__agent_read(entry, tree);
-	uint8_t key[BLX__KEY_LEN_MAX];
+	struct blx__key key;
 	struct blx__txn txn;
-	size_t key_len;
 
 	if (service == NULL) {
 		return; /* it is another one by now */
 	}
 	blx__agent_report(step, agent->ops->time_ns(agent->data), service);
-	key_of(entry, record->dir, key, &key_len);
 	blx__txn_init(&txn);
-	if (blx__record_replace(&txn, record, service, key, key_len, entry->revision) == 0 &&
+	if (blx__key_child(record->what, record->dir, entry->service, &key, NULL) == 0 &&
+		blx__record_replace(&txn, record, service, key.bytes, key.len,
+			entry->revision) == 0 &&
 		agent->ops->submit(&txn, agent->number + 1, agent->data)) {
 		entry->report = ++agent->number;
 		entry->reported = step->seen;
