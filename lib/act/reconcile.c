@@ -42,6 +42,14 @@ void blx__reconcile_ended(struct blx__reconcile *reconcile, int code)
 	reconcile->changed += code == 0;
 }
 
+int64_t blx__reconcile_age_ns(const struct blx__reconcile *reconcile, uint64_t at_ns)
+{
+	uint64_t now = reconcile->ops->mono_ns(reconcile->data);
+	uint64_t since = at_ns > reconcile->since_ns ? at_ns : reconcile->since_ns;
+
+	return now > since ? (int64_t)(now - since) : 0;
+}
+
 /* ---- nodes ---------------------------------------------------------------------- */
 
 /* The record as it is to be, in place of the one that was read. */
@@ -58,24 +66,6 @@ static void submit_record(struct blx__reconcile *reconcile, const struct blx__it
 	blx__txn_finish(&txn);
 }
 
-/* So long ago the node was heard, by what this leader knows. False: it is none of those
- * that are heard. */
-static bool age_of(
-	const struct blx__reconcile *reconcile, const char *name, int64_t *ret_age_ns)
-{
-	uint64_t now = reconcile->ops->mono_ns(reconcile->data);
-	uint64_t heard;
-
-	if (!reconcile->ops->heard_ns(name, &heard, reconcile->data)) {
-		return false;
-	}
-	if (heard < reconcile->since_ns) {
-		heard = reconcile->since_ns; /* who led before may have heard it later */
-	}
-	*ret_age_ns = now > heard ? (int64_t)(now - heard) : 0;
-	return true;
-}
-
 static void look_at_node(struct blx__reconcile *reconcile, const struct blx__item *item,
 	const struct blx__health_limits *limits)
 {
@@ -84,7 +74,7 @@ static void look_at_node(struct blx__reconcile *reconcile, const struct blx__ite
 	BLX__CLEANUP_FREE blx_node_info *info = NULL;
 	const uint8_t *own;
 	size_t own_len;
-	int64_t age_ns;
+	uint64_t heard;
 
 	if (blx__record_kind_of_key(blx__item_key(item), item->key_len, &own, &own_len) !=
 		BLX_RECORD_NODE) {
@@ -92,13 +82,13 @@ static void look_at_node(struct blx__reconcile *reconcile, const struct blx__ite
 	}
 	(void)blx__path_format_name(own, own_len, name);
 	info = blx__malloc(sizeof *info);
-	if (info == NULL || !age_of(reconcile, name, &age_ns) ||
+	if (info == NULL || !reconcile->ops->heard_ns(name, &heard, reconcile->data) ||
 		blx__record_decode(record, blx__item_value(item), item->value_len, info, NULL) !=
 			0) {
 		return;
 	}
-	if (blx__health_change(
-		    limits, age_ns, reconcile->ops->wall_ns(reconcile->data), info)) {
+	if (blx__health_change(limits, blx__reconcile_age_ns(reconcile, heard),
+		    reconcile->ops->wall_ns(reconcile->data), info)) {
 		submit_record(reconcile, item, info);
 	}
 	blx__free(info->extra);
@@ -124,13 +114,9 @@ static void look_at_nodes(struct blx__reconcile *reconcile, const struct blx__tr
 static int64_t kept_ago_ns(const char *name, void *data)
 {
 	struct blx__reconcile *reconcile = data;
-	uint64_t now = reconcile->ops->mono_ns(reconcile->data);
-	uint64_t kept = reconcile->ops->kept_ns(name, reconcile->data);
 
-	if (kept < reconcile->since_ns) {
-		kept = reconcile->since_ns; /* who led before may have kept it later */
-	}
-	return now > kept ? (int64_t)(now - kept) : 0;
+	return blx__reconcile_age_ns(
+		reconcile, reconcile->ops->kept_ns(name, reconcile->data));
 }
 
 static void submit_moves(struct blx__reconcile *reconcile, const struct blx__moves *moves)

@@ -62,4 +62,8 @@ void blx__reconcile_stir(struct blx__reconcile *reconcile);
 
 void blx__reconcile_ended(struct blx__reconcile *reconcile, int code);
 
+/* How long ago that was, for all that this leader knows: not before it began to lead, for who
+ * led before may have known of something later. */
+int64_t blx__reconcile_age_ns(const struct blx__reconcile *reconcile, uint64_t at_ns);
+
 #endif

@@ -179,6 +179,9 @@ bool blx__node_has_contact(struct blx__node *node);
 /* The name of a member, or "member <id>" in the buffer. */
 const char *blx__node_member_name(struct blx__node *node, raft_id id, char *buf, size_t size);
 
+/* And the member of a name; 0: there is none. */
+raft_id blx__node_member_id(struct blx__node *node, const char *name);
+
 /* The record of a node in the replica, which is zeroed if it is none that can be read; its extra
  * is the caller's. False: there is none, or that. ret_revision: 0: there is none. */
 bool blx__node_record(struct blx__node *node, const char *name, blx_node_info *ret_info,

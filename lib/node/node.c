@@ -119,6 +119,22 @@ const char *blx__node_member_name(struct blx__node *node, raft_id id, char *buf,
 	return buf;
 }
 
+raft_id blx__node_member_id(struct blx__node *node, const char *name)
+{
+	const struct raft_configuration *conf = &node->raft.configuration;
+	char member[BLX__NAME_LEN_MAX + 32];
+	unsigned i;
+
+	for (i = 0; i < conf->n; i++) {
+		raft_id id = conf->servers[i].id;
+
+		if (strcmp(blx__node_member_name(node, id, member, sizeof member), name) == 0) {
+			return id;
+		}
+	}
+	return 0;
+}
+
 uint64_t blx__node_leader_age_ms(struct blx__node *node)
 {
 	uint64_t heard;

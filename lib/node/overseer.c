@@ -41,24 +41,21 @@ static struct blx__image *op_pin(void *data)
 	return blx__machine_pin(overseer->node->machine);
 }
 
+static uint64_t member_heard_ns(struct blx__node *node, raft_id id)
+{
+	return id == node->identity.id ? blx__mono_ns(node->env)
+				       : blx__peers_heard_ns(node->peers, id);
+}
+
 static bool op_heard_ns(const char *name, uint64_t *ret_ns, void *data)
 {
 	struct blx__overseer *overseer = data;
-	struct blx__node *node = overseer->node;
-	const struct raft_configuration *conf = &node->raft.configuration;
-	char member[BLX__NAME_LEN_MAX + 32];
-	unsigned i;
+	raft_id id = blx__node_member_id(overseer->node, name);
 
-	for (i = 0; i < conf->n; i++) {
-		raft_id id = conf->servers[i].id;
-
-		if (strcmp(blx__node_member_name(node, id, member, sizeof member), name) == 0) {
-			*ret_ns = id == node->identity.id ? blx__mono_ns(node->env)
-							  : blx__peers_heard_ns(node->peers, id);
-			return true;
-		}
+	if (id != 0) {
+		*ret_ns = member_heard_ns(overseer->node, id);
 	}
-	return false;
+	return id != 0;
 }
 
 static uint64_t op_kept_ns(const char *name, void *data)
@@ -262,16 +259,10 @@ static json_t *member_json(struct blx__overseer *overseer,
 {
 	struct blx__node *node = overseer->node;
 	char name[BLX__NAME_LEN_MAX + 32];
-	uint64_t now = blx__mono_ns(node->env);
-	uint64_t heard = 0;
-	int64_t age_ns;
+	int64_t age_ns = blx__reconcile_age_ns(
+		&overseer->reconcile, member_heard_ns(node, server->id));
 
 	(void)blx__node_member_name(node, server->id, name, sizeof name);
-	(void)op_heard_ns(name, &heard, overseer);
-	if (heard < overseer->reconcile.since_ns) {
-		heard = overseer->reconcile.since_ns;
-	}
-	age_ns = now > heard ? (int64_t)(now - heard) : 0;
 	*ret_health = blx__health_of(limits, age_ns);
 	return json_pack("{s:s, s:s, s:b, s:I}", "name", name, "health",
 		health_text(*ret_health), "voter", server->role == RAFT_VOTER, "heard_ms_ago",

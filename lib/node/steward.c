@@ -318,22 +318,6 @@ static void answer_can_run(
 	blx__request_finish(request, &response);
 }
 
-static raft_id id_of(struct blx__node *node, const char *name)
-{
-	const struct raft_configuration *conf = &node->raft.configuration;
-	char member[BLX__NAME_LEN_MAX + 32];
-	unsigned i;
-
-	for (i = 0; i < conf->n; i++) {
-		if (strcmp(blx__node_member_name(node, conf->servers[i].id, member,
-				   sizeof member),
-			    name) == 0) {
-			return conf->servers[i].id;
-		}
-	}
-	return 0;
-}
-
 void blx__steward_can_run(struct blx__steward *steward, struct blx__request *request)
 {
 	struct blx__node *node = steward->node;
@@ -346,12 +330,12 @@ void blx__steward_can_run(struct blx__steward *steward, struct blx__request *req
 			request, BLX_EPROTO, "can a service run: the request is malformed");
 	} else if (strcmp(name, node->identity.name) == 0) {
 		answer_can_run(steward, request, service);
-	} else if (id_of(node, name) == 0) {
+	} else if (blx__node_member_id(node, name) == 0) {
 		blx__request_fail(request, BLX_ENOTMEMBER, "there is no member %s", name);
 	} else if ((request->flags & BLX__CALL_FORWARDED) != 0) {
 		blx__request_fail(request, BLX_EPROTO, "%s is not %s", node->identity.name, name);
 	} else {
-		blx__forward_begin(node, request, id_of(node, name));
+		blx__forward_begin(node, request, blx__node_member_id(node, name));
 	}
 }
 
