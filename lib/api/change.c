@@ -11,6 +11,7 @@
 #include <blixard/store.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #define TRIES_MAX 64
 
@@ -25,6 +26,14 @@ uint32_t blx__left_ms(uint64_t until_ns)
 	uint64_t now = blx__client_now_ns();
 
 	return until_ns > now + 1000000 ? (uint32_t)((until_ns - now) / 1000000) : 1;
+}
+
+int64_t blx__wall_ns(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
 int blx__error_prefix(blx_error *error, const char *prefix)

@@ -11,6 +11,9 @@
 uint64_t blx__until_ns(uint32_t timeout_ms);
 uint32_t blx__left_ms(uint64_t until_ns);
 
+/* What people read in records. */
+int64_t blx__wall_ns(void);
+
 /* Changes the record; exists 0: there is none yet, and it is zeroed. 0: write it; positive:
  * leave it, and that is well; or a code with the error. */
 typedef int blx__change_fn(void *record, int exists, void *data, blx_error *error);

@@ -67,7 +67,7 @@ int blx_node_drain(blx_client *client, const char *node, uint32_t deadline_ms,
 
 	if (deadline_ms != 0) {
 		order.deadline =
-			blx__service_time_ns() + (int64_t)deadline_ms * 1000000;
+			blx__wall_ns() + (int64_t)deadline_ms * 1000000;
 	}
 	return blx__record_change(client, BLX_RECORD_NODE, node, blx__until_ns(timeout_ms),
 		change_drain, &order, error);

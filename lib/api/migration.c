@@ -15,7 +15,7 @@ void blx_migration_id(char ret_id[BLX_MIGRATION_ID_SIZE])
 {
 	static _Atomic uint32_t count;
 	uint64_t chance = 0;
-	uint64_t ms = (uint64_t)blx__service_time_ns() / 1000000;
+	uint64_t ms = (uint64_t)blx__wall_ns() / 1000000;
 
 	if (ret_id == NULL) {
 		return;
@@ -64,7 +64,7 @@ static int put(blx_client *client, const char *id, const char *name, const char 
 	(void)snprintf(migration->from, BLX_NAME_MAX, "%s", from);
 	(void)snprintf(migration->to, BLX_NAME_MAX, "%s", to);
 	(void)snprintf(migration->reason, BLX_NAME_MAX, "operator");
-	migration->started_at = blx__service_time_ns();
+	migration->started_at = blx__wall_ns();
 	migration->state_at = migration->started_at;
 	return blx_record_put(client, BLX_RECORD_MIGRATION, id, migration,
 		blx__left_ms(until_ns), NULL, error);

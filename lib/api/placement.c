@@ -3,6 +3,7 @@
  * itself is plan/place.c. */
 #include <blixard/placement.h>
 
+#include "api/change.h"
 #include "base/error.h"
 #include "base/mem.h"
 #include "client/client.h"
@@ -15,7 +16,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 /* So often a reservation is tried with what is there now. */
 #define TRIES_MAX 64
@@ -27,15 +27,6 @@ static const char records_sql[] =
 	"SELECT path, value, mod_revision FROM kv WHERE path GLOB '/:reservations/*' UNION ALL "
 	"SELECT path, value, mod_revision FROM kv WHERE path GLOB '/:services/*' UNION ALL "
 	"SELECT path, value, mod_revision FROM kv WHERE path GLOB '/:vms/*'";
-
-/* For the record: what people read. */
-static int64_t wall_ns(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_REALTIME, &now);
-	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
 
 /* ---- the model ------------------------------------------------------------------ */
 
@@ -136,8 +127,8 @@ static int reserve_once(blx_client *client, const blx_place_request *request,
 	rv = blx_place(model, request, &plan, error);
 	if (rv == 0) {
 		(void)snprintf(ret_node, BLX_NAME_MAX, "%s", blx_place_plan_node(plan));
-		rv = blx__reserve_txn(model, ret_node, request, lease_id,
-			wall_ns(), &txn, error);
+		rv = blx__reserve_txn(
+			model, ret_node, request, lease_id, blx__wall_ns(), &txn, error);
 		if (rv == 0) {
 			rv = commit(client, &txn, timeout_ms, error);
 		}
@@ -180,19 +171,10 @@ static int told_conflict(
 	return BLX_ECONFLICT;
 }
 
-static uint32_t left_ms(uint64_t until_ns)
-{
-	uint64_t now = blx__client_now_ns();
-
-	return until_ns > now + 1000000 ? (uint32_t)((until_ns - now) / 1000000) : 1;
-}
-
 int blx_reserve(blx_client *client, const blx_place_request *request, uint64_t lease_id,
 	uint32_t timeout_ms, char ret_node[BLX_NAME_MAX], blx_error *error)
 {
-	uint64_t until_ns = blx__client_now_ns() +
-			    (timeout_ms != 0 ? timeout_ms : BLX_TIMEOUT_DEFAULT_MS) *
-				    UINT64_C(1000000);
+	uint64_t until_ns = blx__until_ns(timeout_ms);
 	int rv = BLX_ECONFLICT;
 	int tries;
 
@@ -201,10 +183,11 @@ int blx_reserve(blx_client *client, const blx_place_request *request, uint64_t l
 			"reserve: no client, no request with a name, or nowhere to put the node");
 	}
 	for (tries = 0; rv == BLX_ECONFLICT && tries < TRIES_MAX; tries++) {
-		rv = reserve_once(client, request, lease_id, left_ms(until_ns), ret_node, error);
+		rv = reserve_once(
+			client, request, lease_id, blx__left_ms(until_ns), ret_node, error);
 		if (rv == BLX_ECONFLICT) {
 			rv = told_conflict(
-				client, request->name, lease_id, left_ms(until_ns), error);
+				client, request->name, lease_id, blx__left_ms(until_ns), error);
 		}
 		if (rv == BLX_ECONFLICT && blx__client_now_ns() >= until_ns) {
 			return blx__error_set_write(error, BLX_ETIMEOUT, BLX_NOT_APPLIED,

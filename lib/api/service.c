@@ -15,21 +15,12 @@
 #include <blixard/unit.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 void blx_service_opts_init(blx_service_opts *opts)
 {
 	if (opts != NULL) {
 		*opts = (blx_service_opts)BLX_SERVICE_OPTS_INIT;
 	}
-}
-
-int64_t blx__service_time_ns(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_REALTIME, &now);
-	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
 int blx__service_absent(blx_error *error, const char *name)
@@ -42,7 +33,6 @@ int blx__service_absent(blx_error *error, const char *name)
 struct definition {
 	const char *name;
 	const blx_service *from;
-	const char *node; /* to be adopted there; NULL: it is defined */
 };
 
 static void take_definition(const struct definition *definition, blx_service *to)
@@ -76,7 +66,7 @@ static int change_define(void *record, int exists, void *data, blx_error *error)
 	if (!exists) {
 		service->state = BLX_SERVICE_STOPPED;
 		service->wanted = BLX_SERVICE_STOPPED;
-		service->timestamp = blx__service_time_ns();
+		service->timestamp = blx__wall_ns();
 	}
 	return 0;
 }
@@ -161,7 +151,7 @@ static int commit_adopted(blx_client *client, const char *name, const char *node
 int blx_service_adopt(blx_client *client, const char *name, const blx_service *service,
 	const char *node, uint32_t timeout_ms, blx_error *error)
 {
-	struct definition definition = {.name = name, .from = service, .node = node};
+	struct definition definition = {.name = name, .from = service};
 	BLX__CLEANUP_FREE blx_service *record = blx__calloc(1, sizeof *record);
 	int rv = check_definition(name, service, error);
 
@@ -179,7 +169,7 @@ int blx_service_adopt(blx_client *client, const char *name, const blx_service *s
 	record->epoch = 1;
 	record->stop_agreed =
 		record->stop_timeout > 0 ? record->stop_timeout : BLX__STOP_TIMEOUT_MS;
-	record->timestamp = blx__service_time_ns();
+	record->timestamp = blx__wall_ns();
 	(void)snprintf(record->node, sizeof record->node, "%s", node);
 	(void)snprintf(record->owner, sizeof record->owner, "%s", node);
 	(void)snprintf(record->seen_node, sizeof record->seen_node, "%s", node);

@@ -22,7 +22,5 @@ int blx__service_wait(
 	blx_client *client, const struct blx__service_wait *wait, blx_error *error);
 
 int blx__service_absent(blx_error *error, const char *name);
-/* For time stamps. */
-int64_t blx__service_time_ns(void);
 
 #endif
