@@ -118,23 +118,22 @@ void blx__hosts_hear(struct blx__hosts *hosts, struct blx__request *request)
 	struct blx__node *node = hosts->node;
 	struct blx__host_kept *host;
 	char name[BLX_NAME_MAX];
+	bool known;
 
 	if (!name_of(request, name)) {
 		blx__request_fail(
 			request, BLX_EPROTO, "keep a host's lease: the request is malformed");
 		return;
 	}
-	host = host_of(hosts, name, true);
-	if (host == NULL || host->taking > 0 || host->settled > node->raft.last_applied ||
-		!is_to_be_kept(node, name)) {
-		hosts->refused++;
+	known = is_to_be_kept(node, name);
+	host = known ? host_of(hosts, name, true) : NULL; /* no other takes up a place */
+	if (host == NULL || host->taking > 0 || host->settled > node->raft.last_applied) {
 		blx__log(BLX__LOG_DEBUG, "hosts", "%s: the lease of %s is not kept: %s",
 			node->identity.name, name,
-			host == NULL         ? "there are too many hosts"
-			: host->taking > 0   ? "something is being taken from it"
-			: host->settled > node->raft.last_applied
-				? "something may yet be taken from it"
-				: "it is no node, or said to be dead");
+			!known             ? "it is no node, or said to be dead"
+			: host == NULL     ? "there are too many hosts"
+			: host->taking > 0 ? "something is being taken from it"
+					   : "something may yet be taken from it");
 		blx__request_fail(request, BLX_EBUSY,
 			"keep the lease of %s: what it ran is being given to others, or it is "
 			"said to be dead",
@@ -156,6 +155,5 @@ void blx__hosts_answer(struct blx__hosts *hosts, struct blx__request *request)
 			hosts->node->identity.name);
 		return;
 	}
-	hosts->kept++;
 	blx__request_finish(request, &response);
 }

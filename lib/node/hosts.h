@@ -40,8 +40,6 @@ struct blx__hosts {
 	raft_term term;         /* that this is of */
 	struct blx__host_kept list[BLX__HOSTS_MAX];
 	unsigned count;
-	uint64_t kept; /* counters */
-	uint64_t refused;
 };
 
 void blx__hosts_init(struct blx__hosts *hosts, struct blx__node *node);

@@ -197,7 +197,6 @@ static void take_effect(struct blx__steward *steward)
 	note_longer(steward, setting_ns(steward));
 	steward->granted_ns = steward->sent_lease_ns;
 	steward->granted_until_ns = steward->sent_ns + steward->sent_lease_ns;
-	steward->kept++;
 	blx__agent_lease(&steward->agent, steward->granted_until_ns);
 	steward->agent_due = true;
 }
@@ -213,8 +212,6 @@ static void on_kept(struct blx__request *request, const struct blx__response *re
 		steward->confirmed = true;
 		steward->confirmed_revision = response->revision;
 		take_effect(steward);
-	} else {
-		steward->not_kept++;
 	}
 }
 

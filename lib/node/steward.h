@@ -42,9 +42,6 @@ struct blx__steward {
 	/* What is applied concerns services, nodes or migrations: since they were looked at. */
 	bool agent_due;
 	bool leader_due;
-
-	uint64_t kept; /* counters */
-	uint64_t not_kept;
 };
 
 void blx__steward_init(struct blx__steward *steward, struct blx__node *node);

@@ -27,7 +27,6 @@ void blx__agent_wish_of(
 		.restart = service->restart,
 		.restarted = service->restarted,
 		.failures = service->failures,
-		.failed_at = service->failed_at,
 		.stop_ms = service->stop_agreed > 0 ? service->stop_agreed
 						    : BLX__STOP_TIMEOUT_MS};
 }

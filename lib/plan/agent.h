@@ -26,7 +26,6 @@ struct blx__agent_wish {
 	int64_t restart;
 	int64_t restarted;
 	int64_t failures;
-	int64_t failed_at;
 	int64_t stop_ms;
 };
 

@@ -32,12 +32,11 @@ void blx__scene_finish(struct blx__scene *scene)
 
 /* Takes in what is at one name; old is what was there at the look before, or NULL.
  * False: it is passed over. */
-typedef bool take_fn(struct blx__scene *scene, const char *name, const struct blx__item *item,
-	const void *old, void *ret);
+typedef bool take_fn(const struct blx__item *item, const void *old, void *ret);
 
 struct dir {
 	const char *path;
-	size_t size; /* of one; begins with its name, and has its revision at revision_at */
+	size_t size; /* of one, which begins with its name */
 	take_fn *take;
 };
 
@@ -114,7 +113,7 @@ static int take_dir(struct blx__scene *scene, const struct dir *dir, const void 
 		at = list + count * dir->size;
 		memset(at, 0, dir->size);
 		if (name_of(item, len, at) &&
-			dir->take(scene, at, item, find(old, old_count, dir->size, at), at)) {
+			dir->take(item, find(old, old_count, dir->size, at), at)) {
 			count++;
 		}
 	}
@@ -145,7 +144,6 @@ static void service_of(const blx_service *from, struct blx__scene_service *to)
 	to->wanted = from->wanted;
 	to->seen = from->seen;
 	to->shared = from->shared != 0;
-	to->constrained = from->constraints_count > 0;
 	to->priority = from->priority;
 	to->stop_agreed = from->stop_agreed;
 	to->failures = from->failures;
@@ -156,8 +154,7 @@ static void service_of(const blx_service *from, struct blx__scene_service *to)
 	copy_name(to->migration, from->migration);
 }
 
-static bool take_service(struct blx__scene *scene, const char *name,
-	const struct blx__item *item, const void *old, void *ret)
+static bool take_service(const struct blx__item *item, const void *old, void *ret)
 {
 	const struct blx__scene_service *before = old;
 	struct blx__scene_service *service = ret;
@@ -177,8 +174,7 @@ static bool take_service(struct blx__scene *scene, const char *name,
 	return true;
 }
 
-static bool take_node(struct blx__scene *scene, const char *name, const struct blx__item *item,
-	const void *old, void *ret)
+static bool take_node(const struct blx__item *item, const void *old, void *ret)
 {
 	struct blx__scene_node *node = ret;
 	BLX__CLEANUP_FREE blx_node_info *record = blx__malloc(sizeof *record);
@@ -186,7 +182,6 @@ static bool take_node(struct blx__scene *scene, const char *name, const struct b
 	if (record == NULL || !decode(BLX_RECORD_NODE, item, record)) {
 		return false;
 	}
-	node->status = record->status;
 	node->health = record->health;
 	node->draining = record->draining != 0;
 	node->evicted = record->evicted != 0;
@@ -196,8 +191,7 @@ static bool take_node(struct blx__scene *scene, const char *name, const struct b
 	return true;
 }
 
-static bool take_migration(struct blx__scene *scene, const char *name,
-	const struct blx__item *item, const void *old, void *ret)
+static bool take_migration(const struct blx__item *item, const void *old, void *ret)
 {
 	struct blx__scene_migration *migration = ret;
 
@@ -210,8 +204,7 @@ static bool take_migration(struct blx__scene *scene, const char *name,
 	return true;
 }
 
-static bool take_migrated(struct blx__scene *scene, const char *name,
-	const struct blx__item *item, const void *old, void *ret)
+static bool take_migrated(const struct blx__item *item, const void *old, void *ret)
 {
 	const struct blx__scene_migrated *before = old;
 	struct blx__scene_migrated *migrated = ret;
@@ -330,13 +323,6 @@ struct blx__scene_node *blx__scene_node_of(struct blx__scene *scene, const char 
 {
 	return (struct blx__scene_node *)(uintptr_t)find(
 		scene->nodes, scene->nodes_count, sizeof *scene->nodes, name);
-}
-
-const struct blx__scene_migration *blx__scene_migration_of(
-	const struct blx__scene *scene, const char *id)
-{
-	return find(
-		scene->migrations, scene->migrations_count, sizeof *scene->migrations, id);
 }
 
 int blx__scene_read(const struct blx__scene *scene, int kind, const char *name,

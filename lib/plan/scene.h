@@ -24,7 +24,6 @@ struct blx__scene_service {
 	int wanted;
 	int seen;
 	bool shared;
-	bool constrained;
 	int64_t priority;
 	int64_t stop_agreed;
 	int64_t failures;
@@ -37,7 +36,6 @@ struct blx__scene_service {
 
 struct blx__scene_node {
 	char name[BLX_NAME_MAX];
-	int status;
 	int health;
 	bool draining;
 	bool evicted;
@@ -98,8 +96,6 @@ int blx__scene_look(struct blx__scene *scene, const struct blx__tree *tree,
 const struct blx__scene_service *blx__scene_service_of(
 	const struct blx__scene *scene, const char *name);
 struct blx__scene_node *blx__scene_node_of(struct blx__scene *scene, const char *name);
-const struct blx__scene_migration *blx__scene_migration_of(
-	const struct blx__scene *scene, const char *id);
 
 /* The whole record, into memory of its struct; *ret_revision 0: there is none, and it is
  * zeroed. Its extra is the caller's. BLX_ENOMEM, BLX_EINVAL. */
