@@ -99,6 +99,7 @@ static bool on_change(
 		if (blx__item_begins(item, dirs[i], strlen(dirs[i]))) {
 			steward->agent_due = true;
 			steward->leader_due = true;
+			steward->lease_due = true;
 			return false;
 		}
 	}
@@ -120,11 +121,13 @@ static void on_replaced(void *data, uint64_t revision, const struct blx__tree *t
 	(void)tree;
 	steward->agent_due = true;
 	steward->leader_due = true;
+	steward->lease_due = true;
 }
 
 /* ---- the lease ------------------------------------------------------------------ */
 
-static uint64_t setting_ns(struct blx__steward *steward)
+/* False: no memory, and it is the default. */
+static bool read_setting(struct blx__steward *steward)
 {
 	struct blx__image *image = blx__machine_pin(steward->node->machine);
 	uint64_t max_ns = BLX__LEASE_MAX_MS * NS_PER_MS;
@@ -137,27 +140,39 @@ static uint64_t setting_ns(struct blx__steward *steward)
 		blx__image_unref(image);
 	}
 	lease_ns = lease_ns > min_ns ? lease_ns : min_ns;
-	return lease_ns < max_ns ? lease_ns : max_ns;
+	steward->set_ns = lease_ns < max_ns ? lease_ns : max_ns;
+	return image != NULL;
 }
 
-/* As the own record says, which is how others know it; 0: not yet. */
-static uint64_t told_ns(struct blx__steward *steward)
+/* Without memory it is as if there were none. */
+static void read_told(struct blx__steward *steward)
 {
 	BLX__CLEANUP_FREE blx_node_info *info = blx__malloc(sizeof *info);
 	uint64_t revision;
 
-	if (info == NULL || !blx__node_record(steward->node, steward->node->identity.name, info,
-				    &revision)) {
-		return 0;
+	steward->told_ns = 0;
+	if (info != NULL && blx__node_record(
+		    steward->node, steward->node->identity.name, info, &revision)) {
+		steward->told_ns = (uint64_t)info->lease * NS_PER_MS;
+		blx__free(info->extra);
 	}
-	blx__free(info->extra);
-	return (uint64_t)info->lease * NS_PER_MS;
+}
+
+/* Needed at each tick: what was read and did not change is not read again. */
+static void read_lease(struct blx__steward *steward)
+{
+	if (steward->lease_due) {
+		bool is_set = read_setting(steward);
+
+		read_told(steward);
+		steward->lease_due = !is_set || steward->told_ns == 0;
+	}
 }
 
 /* What was confirmed for longer than it would be now runs for a while still. */
-static void note_longer(struct blx__steward *steward, uint64_t set_ns)
+static void note_longer(struct blx__steward *steward)
 {
-	if (steward->granted_ns > set_ns &&
+	if (steward->granted_ns > steward->set_ns &&
 		steward->granted_until_ns > steward->longer_until_ns) {
 		steward->longer_until_ns = steward->granted_until_ns;
 	}
@@ -165,25 +180,26 @@ static void note_longer(struct blx__steward *steward, uint64_t set_ns)
 
 int64_t blx__steward_lease_ms(struct blx__steward *steward)
 {
-	uint64_t set_ns;
-	uint64_t told;
+	bool lowered;
 
 	if (steward->units == NULL) {
 		return 0;
 	}
-	set_ns = setting_ns(steward);
-	told = told_ns(steward);
-	note_longer(steward, set_ns);
+	read_lease(steward);
+	lowered = steward->set_ns < steward->told_ns;
+	note_longer(steward);
 	/* A run before this one may have had one of what was told then until it ended. */
-	if (steward->agent.begun_ns + told > steward->longer_until_ns && !steward->lowered) {
-		steward->longer_until_ns = steward->agent.begun_ns + told;
+	if (steward->agent.begun_ns + steward->told_ns > steward->longer_until_ns &&
+		!steward->lowered) {
+		steward->longer_until_ns = steward->agent.begun_ns + steward->told_ns;
 	}
-	if (set_ns < told && (blx__mono_ns(steward->node->env) < steward->longer_until_ns ||
-				     (steward->keeping && steward->sent_lease_ns > set_ns))) {
-		return (int64_t)(told / NS_PER_MS);
+	if (lowered && (blx__mono_ns(steward->node->env) < steward->longer_until_ns ||
+			       (steward->keeping &&
+				       steward->sent_lease_ns > steward->set_ns))) {
+		return (int64_t)(steward->told_ns / NS_PER_MS);
 	}
-	steward->lowered = steward->lowered || set_ns < told;
-	return (int64_t)(set_ns / NS_PER_MS);
+	steward->lowered = steward->lowered || lowered;
+	return (int64_t)(steward->set_ns / NS_PER_MS);
 }
 
 /* The replica has what the leader had when it was asked. */
@@ -194,7 +210,8 @@ static void take_effect(struct blx__steward *steward)
 		return;
 	}
 	steward->confirmed = false;
-	note_longer(steward, setting_ns(steward));
+	read_lease(steward);
+	note_longer(steward);
 	steward->granted_ns = steward->sent_lease_ns;
 	steward->granted_until_ns = steward->sent_ns + steward->sent_lease_ns;
 	blx__agent_lease(&steward->agent, steward->granted_until_ns);
@@ -242,12 +259,13 @@ static void keep(struct blx__steward *steward, uint64_t lease_ns)
 static void renew(struct blx__steward *steward)
 {
 	uint64_t now = blx__mono_ns(steward->node->env);
-	uint64_t told = told_ns(steward);
-	uint64_t set = setting_ns(steward);
-	uint64_t lease_ns = told < set ? told : set;
-	bool due = now - steward->sent_ns >= lease_ns / ASKS_A_LEASE ||
-		   (!steward->confirmed && steward->granted_until_ns < now + lease_ns / 2);
+	uint64_t lease_ns;
+	bool due;
 
+	read_lease(steward);
+	lease_ns = steward->told_ns < steward->set_ns ? steward->told_ns : steward->set_ns;
+	due = now - steward->sent_ns >= lease_ns / ASKS_A_LEASE ||
+	      (!steward->confirmed && steward->granted_until_ns < now + lease_ns / 2);
 	steward->agent.lease_ns = lease_ns;
 	if (lease_ns != 0 && due && !steward->keeping &&
 		!(steward->confirmed && now - steward->sent_ns < lease_ns / 2)) {
@@ -340,7 +358,7 @@ void blx__steward_can_run(struct blx__steward *steward, struct blx__request *req
 
 void blx__steward_init(struct blx__steward *steward, struct blx__node *node)
 {
-	*steward = (struct blx__steward){.node = node, .leader_due = true};
+	*steward = (struct blx__steward){.node = node, .leader_due = true, .lease_due = true};
 	blx__buf_init(&steward->body);
 	blx__post_init(&steward->wake, on_wake, steward);
 }

@@ -27,6 +27,8 @@ struct blx__steward {
 	struct blx__post wake;
 
 	/* The lease. */
+	uint64_t set_ns;  /* how long it is to be, by the settings */
+	uint64_t told_ns; /* and is, by the own record, which is how others know it; 0: not yet */
 	struct blx__request keep;
 	struct blx__buf body; /* of keep */
 	bool keeping;         /* it is under way */
@@ -42,6 +44,7 @@ struct blx__steward {
 	/* What is applied concerns services, nodes or migrations: since they were looked at. */
 	bool agent_due;
 	bool leader_due;
+	bool lease_due; /* set_ns and told_ns are to be read again */
 };
 
 void blx__steward_init(struct blx__steward *steward, struct blx__node *node);
