@@ -37,6 +37,7 @@ static int64_t now_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+/* Between two beats: it is the beat that shows who ran when. SIGTERM ends it early. */
 static void pause_ms(long ms)
 {
 	struct timespec pause = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};

@@ -6,6 +6,7 @@
 BLX_LIVE_DIR=/tmp # /var of the hosts is another
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/hosts.sh"
+: "${BEAT:?the path of the beat program}"
 
 hosts_up --election-timeout-ms 300
 beats=$dir/beats
@@ -13,13 +14,7 @@ touch "$beats" "$beats.cmd"
 for i in 1 2 3; do
 	printf '[Service]\nType=notify\nExecStart=%s %s\n' "$BEAT" "$beats" >"$dir/h$i/units/web.service"
 done
-for setting in host.lease=1s health.degraded_after=1s health.failed_after=2s fence.margin=200ms; do
-	host_on 1 config set "${setting%=*}" "${setting#*=}" >/dev/null
-done
-# A shorter lease is told when what was confirmed for longer is over.
-for i in 1 2 3; do
-	until_true 15 sh -c "'$BLIXARD' --socket '$dir/h1/sock' node show n$i -o json | jq -e '.lease == 1000'"
-done
+hosts_fast
 host_on 1 svc define web --stop-timeout 300ms
 expect 0 "Running on n2" host_on 1 --timeout 20s svc start web --node n2 --wait
 

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Three hosts, each a systemd of its own in a network namespace of its own, each with a member as a
 # unit. To be read after lib.sh.
-: "${BEAT:?the path of the beat program}"
-rig=$(dirname "$0")/rig
+rig=$(dirname "${BASH_SOURCE[0]}")/rig
 net=blxt$$
 . "$rig/net.sh"
 
@@ -69,13 +68,18 @@ host_on() { # I COMMAND...: the member of host I is asked
 	shift
 	"$BLIXARD" --socket "$dir/h$i/sock" "$@"
 }
-host_ready() {
-	local tries=0
-	until host_on "$1" --timeout 1s cluster status -o json 2>/dev/null | jq -e .caught_up >/dev/null; do
-		tries=$((tries + 1))
-		[ $tries -lt 300 ] || fail "host $1 is not ready: $(tail -n 3 "$dir/h$1.log")"
-		sleep 0.1
+host_is_ready() { host_on "$1" --timeout 1s cluster status -o json | jq -e .caught_up; }
+host_ready() { until_true 30 host_is_ready "$1"; }
+
+# Failover in seconds: the settings for it, and until all hosts live by them.
+host_is_fast() { host_on 1 node show "n$1" -o json | jq -e '.lease == 1000'; }
+hosts_fast() {
+	local i setting
+	for setting in host.lease=1s health.degraded_after=1s health.failed_after=2s fence.margin=200ms; do
+		host_on 1 config set "${setting%=*}" "${setting#*=}" >/dev/null
 	done
+	# A shorter lease is told when what was confirmed for longer is over.
+	for i in 1 2 3; do until_true 20 host_is_fast "$i"; done
 }
 host_unit_is() { # I UNIT: its ActiveState
 	busctl --address="unix:path=$dir/h$1/run/dbus/system_bus_socket" get-property \

@@ -7,6 +7,7 @@
 BLX_LIVE_DIR=/tmp # /var of the hosts is another
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/hosts.sh"
+: "${BEAT:?the path of the beat program}"
 
 rounds=${BLX_ROUNDS:-2}
 RANDOM=${BLX_SEED:-$$}
@@ -19,13 +20,7 @@ for i in 1 2 3; do
 		>"$dir/h$i/units/web.service"
 	ln -sf ../web.service "$dir/h$i/units/multi-user.target.wants/"
 done
-host_on 1 config set host.lease 1s >/dev/null
-host_on 1 config set health.degraded_after 1s >/dev/null
-host_on 1 config set health.failed_after 2s >/dev/null
-host_on 1 config set fence.margin 200ms >/dev/null
-for i in 1 2 3; do
-	until_true 15 sh -c "'$BLIXARD' --socket '$dir/h1/sock' node show n$i -o json | jq -e '.lease == 1000'"
-done
+hosts_fast
 host_on 1 svc define web --stop-timeout 400ms
 host_on 1 --timeout 20s svc start web --wait 2>/dev/null
 

@@ -2,7 +2,8 @@
 # Hosts in network namespaces on a switch that is a namespace, too: nothing is added to the
 # machine's own. To be read by a script that has set net, a name of its own.
 #
-# net_up N       hosts ${net}1 to ${net}N at 10.79.0.1 to .N
+# net_up N       hosts ${net}1 to ${net}N at 10.79.0.1 to .N; 77, as for a test that cannot be
+#                had: no namespace can be made here
 # net_cut I      host I can reach nobody; net_mend I
 # net_down       all of it is gone
 

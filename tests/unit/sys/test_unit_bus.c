@@ -177,16 +177,14 @@ static void serve(int fd)
 static void *peer(void *data)
 {
 	(void)data;
-	while (!atomic_load(&ending)) {
+	for (;;) {
 		int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
-		if (fd >= 0) {
-			serve(fd);
-		} else {
-			(void)usleep(2000);
+		if (fd < 0) {
+			return NULL; /* the listener is shut down */
 		}
+		serve(fd);
 	}
-	return NULL;
 }
 
 /* ---- the client ----------------------------------------------------------------- */
@@ -219,7 +217,7 @@ static void begin(void)
 	(void)snprintf(unit_dir, sizeof unit_dir, "%s/units", dir);
 	(void)snprintf(at.sun_path, sizeof at.sun_path, "%s/bus", dir);
 	(void)snprintf(address, sizeof address, "direct:unix:path=%s/bus", dir);
-	listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	cr_assert_eq(bind(listener, (struct sockaddr *)&at, sizeof at), 0);
 	cr_assert_eq(listen(listener, 4), 0);
 	atomic_store(&ending, false);
@@ -242,6 +240,7 @@ static void end(void)
 	blx__uv_env_destroy(env);
 	atomic_store(&ending, true);
 	(void)pthread_mutex_unlock(&script_lock);
+	(void)shutdown(listener, SHUT_RDWR);
 	(void)pthread_join(thread, NULL);
 	(void)close(listener);
 	scratch_remove(dir);
