@@ -47,7 +47,8 @@ BLX_API int blx_service_adopt(blx_client *client, const char *name,
 BLX_API int blx_service_remove(
 	blx_client *client, const char *name, uint32_t timeout_ms, blx_error *error);
 
-/* What a wait is told of: each time something of the record is another. */
+/* What a wait is told of: each time it finds that something of the record is another. It looks
+ * every 20 to 200 ms: a state that is over sooner may not be told. */
 typedef void (*blx_service_progress_cb)(const char *name, const blx_service *service,
 	const blx_migration *migration, void *data); /* migration NULL: none is under way */
 

@@ -6,23 +6,19 @@
 BLX_LIVE_DIR=/tmp # /var of the hosts is another
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/hosts.sh"
+: "${BEAT:?the path of the beat program}"
 
 hosts_up --election-timeout-ms 300
 beats=$dir/beats
 touch "$beats"
 for i in 1 2 3; do
-	printf '[Service]\nType=notify\nExecStart=%s %s\n' "$BEAT" "$beats" >"$dir/h$i/units/web.service"
+	# Stopping lasts longer than a wait sleeps between two looks: it is seen.
+	printf '[Service]\nType=notify\nExecStart=%s %s slow-stop 200\n' "$BEAT" "$beats" \
+		>"$dir/h$i/units/web.service"
 	# At each boot, too: only the gate stands before it.
 	ln -sf ../web.service "$dir/h$i/units/multi-user.target.wants/"
 done
-host_on 1 config set host.lease 1s
-host_on 1 config set health.degraded_after 1s
-host_on 1 config set health.failed_after 2s
-host_on 1 config set fence.margin 200ms
-# A shorter lease is told when what was confirmed for longer is over.
-for i in 1 2 3; do
-	until_true 15 sh -c "'$BLIXARD' --socket '$dir/h1/sock' node show n$i -o json | jq -e '.lease == 1000'"
-done
+hosts_fast
 runs_on() { [ "$(field 1 web state)" = Running ] && [ "$(field 1 web node)" = "$1" ]; }
 
 echo "-- defined, and started where it is wanted"
