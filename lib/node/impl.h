@@ -120,7 +120,7 @@ struct blx__node {
 	blx_error failure;      /* under view_lock */
 	struct blx__post fail_post;
 	struct blx__timer shut_timer;
-	int shut_step; /* of life.c */
+	int shut_step; /* of end.c */
 	uint64_t shut_deadline_ns;
 	struct raft_transfer transfer; /* one for the member's life: libraft keeps a send
 					* request inside it (LIBRAFT c6cfe58) */
@@ -142,6 +142,9 @@ struct blx__node {
 
 /* Looks at raft after anything may have changed it, and acts on what changed. */
 void blx__node_poll(struct blx__node *node);
+
+/* Its failure, and its being told to end, can come from here on. */
+void blx__node_end_init(struct blx__node *node);
 
 /* Stops the member after a failure that it must not go on from. Deferred; the first
  * reason counts. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The member as a whole: what it looks at after each event, and where a
- * request goes next. How it is opened and closed is in life.c.
+ * request goes next. How it is opened is in life.c, how it ends in end.c.
  */
 #include "node/node.h"
 
