@@ -3,6 +3,7 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
+#include "sys/text_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 #include <time.h>
 #include <unistd.h>
@@ -30,102 +30,6 @@ uint64_t blx__hold_now_ns(void)
 
 	(void)clock_gettime(CLOCK_MONOTONIC, &now);
 	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
-/* ---- files ---------------------------------------------------------------------- */
-
-static int fail(blx_error *error, const char *what, const char *path)
-{
-	int errnum = errno;
-
-	return blx__error_set(
-		error, blx__code_of_errno(errnum), "%s %s: %s", what, path, strerror(errnum));
-}
-
-static bool write_all(int fd, const char *text, size_t len)
-{
-	while (len > 0) {
-		ssize_t n = write(fd, text, len);
-
-		if (n < 0 && errno != EINTR) {
-			return false;
-		}
-		text += n > 0 ? n : 0;
-		len -= n > 0 ? (size_t)n : 0;
-	}
-	return true;
-}
-
-int blx__file_replace(const char *path, const char *text, size_t len, blx_error *error)
-{
-	char tmp[4096];
-	bool ok;
-	int fd;
-
-	if ((size_t)snprintf(tmp, sizeof tmp, "%s.new", path) >= sizeof tmp) {
-		return blx__error_set(error, BLX_EINVAL, "write %.200s: too long", path);
-	}
-	fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
-	if (fd < 0) {
-		return fail(error, "write", tmp);
-	}
-	ok = write_all(fd, text, len);
-	ok = close(fd) == 0 && ok;
-	if (!ok || rename(tmp, path) != 0) {
-		int rv = fail(error, "write", path);
-
-		(void)unlink(tmp);
-		return rv;
-	}
-	return 0;
-}
-
-int blx__dir_make(const char *path, blx_error *error)
-{
-	char part[4096];
-	char *at;
-
-	if ((size_t)snprintf(part, sizeof part, "%s", path) >= sizeof part) {
-		return blx__error_set(error, BLX_EINVAL, "make %.200s: too long", path);
-	}
-	for (at = part + 1; *at != '\0'; at++) {
-		if (*at == '/') {
-			*at = '\0';
-			(void)mkdir(part, 0755);
-			*at = '/';
-		}
-	}
-	return mkdir(part, 0755) == 0 || errno == EEXIST ? 0 : fail(error, "make", path);
-}
-
-/* NULL: it cannot be read. To be freed; with a NUL behind it. */
-static char *file_read(const char *path)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	struct stat stat;
-	char *text = NULL;
-	size_t len = 0;
-
-	if (fd >= 0 && fstat(fd, &stat) == 0 && stat.st_size < FILE_MAX) {
-		text = blx__malloc((size_t)stat.st_size + 1);
-	}
-	while (text != NULL && len < (size_t)stat.st_size) {
-		ssize_t n = read(fd, text + len, (size_t)stat.st_size - len);
-
-		if (n <= 0) {
-			blx__free(text);
-			text = NULL;
-			break;
-		}
-		len += (size_t)n;
-	}
-	if (fd >= 0) {
-		(void)close(fd);
-	}
-	if (text != NULL) {
-		text[len] = '\0';
-	}
-	return text;
 }
 
 /* ---- the file ------------------------------------------------------------------- */
@@ -187,7 +91,7 @@ uint64_t blx__hold_until(const char *run_dir)
 	if (!path_of(run_dir, path, sizeof path)) {
 		return 0;
 	}
-	text = file_read(path);
+	text = blx__file_read(path, O_NOFOLLOW, FILE_MAX);
 	return text != NULL && parse_until(text, &until, &rest) ? until : 0;
 }
 
@@ -215,7 +119,7 @@ bool blx__hold_has(
 	if (!path_of(run_dir, path, sizeof path)) {
 		return false;
 	}
-	text = file_read(path);
+	text = blx__file_read(path, O_NOFOLLOW, FILE_MAX);
 	if (text == NULL || !parse_until(text, &until, &line) ||
 		until <= blx__hold_now_ns()) {
 		return false;

@@ -13,11 +13,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A whole file in place of the one that is there. 0 or a code, with the path in the error. */
-int blx__file_replace(const char *path, const char *text, size_t len, blx_error *error);
-/* The directory, and those above it. */
-int blx__dir_make(const char *path, blx_error *error);
-
 int blx__hold_write(const char *run_dir, const struct blx__hold *hold, blx_error *error);
 
 /* Until when, by the monotonic clock; 0: nothing is held. */

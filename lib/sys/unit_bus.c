@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "sys/hold.h"
+#include "sys/text_file.h"
 #include "sys/unit_impl.h"
 
 #include <fnmatch.h>
@@ -12,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+
+#define ALLOW_MAX (1024 * 1024)
 
 /* A watch, and what it was told last. */
 struct blx__watched {
@@ -60,31 +63,22 @@ int blx__unit_name_check(const char *unit, blx_error *error)
 static int read_allow(struct blx__unit_bus *bus, blx_error *error)
 {
 	struct stat stat_now;
-	FILE *file;
-	long size;
+	bool is_there;
 
 	if (bus->allow_file == NULL) {
 		return 0;
 	}
-	if (stat(bus->allow_file, &stat_now) == 0 && bus->allow != NULL &&
+	is_there = stat(bus->allow_file, &stat_now) == 0;
+	if (is_there && bus->allow != NULL &&
 		stat_now.st_mtim.tv_sec == bus->allow_at.tv_sec &&
 		stat_now.st_mtim.tv_nsec == bus->allow_at.tv_nsec) {
 		return 0;
 	}
 	blx__free(bus->allow);
 	bus->allow = NULL;
-	file = fopen(bus->allow_file, "re");
-	if (file != NULL && fseek(file, 0, SEEK_END) == 0 && (size = ftell(file)) >= 0 &&
-		size < 1024 * 1024) {
-		bus->allow = blx__calloc(1, (size_t)size + 1);
-		rewind(file);
-		if (bus->allow != NULL) {
-			(void)!fread(bus->allow, 1, (size_t)size, file);
-			bus->allow_at = stat_now.st_mtim;
-		}
-	}
-	if (file != NULL) {
-		(void)fclose(file);
+	if (is_there) {
+		bus->allow = blx__file_read(bus->allow_file, 0, ALLOW_MAX);
+		bus->allow_at = stat_now.st_mtim;
 	}
 	return bus->allow != NULL
 		       ? 0

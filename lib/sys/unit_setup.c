@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/mem.h"
-#include "sys/hold.h"
+#include "sys/text_file.h"
 #include "sys/unit_impl.h"
 
 #include <inttypes.h>
@@ -86,15 +86,9 @@ static void drop_in_text(const struct blx__unit_manager *manager, const char *un
 /* Is that what is there? */
 static bool file_is(const char *path, const char *text)
 {
-	char there[2 * TEXT_SIZE];
-	FILE *file = fopen(path, "re");
-	size_t len = 0;
+	BLX__CLEANUP_FREE char *there = blx__file_read(path, 0, 2 * TEXT_SIZE);
 
-	if (file != NULL) {
-		len = fread(there, 1, sizeof there, file);
-		(void)fclose(file);
-	}
-	return len == strlen(text) && memcmp(there, text, len) == 0;
+	return there != NULL && strcmp(there, text) == 0;
 }
 
 int blx__unit_gate_write(struct blx__unit_manager *manager, const char *unit,

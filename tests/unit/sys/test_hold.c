@@ -2,6 +2,7 @@
 #include "scratch.h"
 #include "support/test.h"
 #include "sys/hold.h"
+#include "sys/text_file.h"
 
 #include <pthread.h>
 #include <stdio.h>
