@@ -110,6 +110,7 @@ static void total_add(struct wanted *wanted, const struct sim_outcome *outcome)
 	total->started += outcome->started;
 	total->guarded += outcome->guarded;
 	total->gated += outcome->gated;
+	total->hung += outcome->hung;
 	for (i = 0; i < SIM_FAULTS; i++) {
 		total->faults[i] += outcome->faults[i];
 	}
@@ -199,9 +200,10 @@ static void print_total(const struct wanted *wanted, double took)
 		(unsigned long long)total->leases_ended, (unsigned long long)total->reserved,
 		(unsigned long long)total->reserved_lost);
 	printf("%llu writes of operators; units started %llu times, stopped by the guard "
-	       "%llu, denied by the gate %llu\n",
+	       "%llu, denied by the gate %llu; %llu starts hung\n",
 		(unsigned long long)total->operated, (unsigned long long)total->started,
-		(unsigned long long)total->guarded, (unsigned long long)total->gated);
+		(unsigned long long)total->guarded, (unsigned long long)total->gated,
+		(unsigned long long)total->hung);
 	printf("faults:");
 	for (i = 0; i < SIM_FAULTS; i++) {
 		printf(" %s %llu", sim_fault_name(i),

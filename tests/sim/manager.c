@@ -186,6 +186,7 @@ static uint64_t by_clock(struct sim_manager *manager, uint64_t ns)
 static void begin_start(struct sim_unit *unit, struct sim_message *message)
 {
 	struct sim_manager *manager = unit->manager;
+	uint64_t took_ns;
 
 	if (!may_run(manager, unit->number)) {
 		manager->copies->denied++;
@@ -195,10 +196,15 @@ static void begin_start(struct sim_unit *unit, struct sim_message *message)
 	}
 	unit->waits = message;
 	unit->epoch = unit->env_epoch;
-	unit->fails = !manager->calm && sim_chance(&manager->rng, 60);
+	unit->ends = !manager->calm && sim_chance(&manager->rng, 60) ? BLX_EFAILED : 0;
+	took_ns = sim_spread(&manager->rng, 1, 300) * SIM_MS;
+	if (!manager->calm && sim_chance(&manager->hangs, 30)) {
+		manager->copies->hung++;
+		unit->ends = BLX_ETIMEOUT;
+		took_ns = sim_spread(&manager->hangs, 500, 8000) * SIM_MS;
+	}
 	set_active(unit, BLX_UNIT_ACTIVATING);
-	sim_event_after(world_of(manager), &unit->next,
-		sim_spread(&manager->rng, 1, 300) * SIM_MS);
+	sim_event_after(world_of(manager), &unit->next, took_ns);
 }
 
 static void begin_stop(struct sim_unit *unit)
@@ -217,25 +223,40 @@ static void begin_stop(struct sim_unit *unit)
 					  : sim_spread(&manager->rng, 1 * SIM_MS, most)));
 }
 
-static void on_next(struct sim_event *event)
+static void on_started(struct sim_unit *unit)
 {
-	struct sim_unit *unit = event->data;
-	bool stopped = unit->active == BLX_UNIT_DEACTIVATING;
-	struct sim_message *message = unit->waits;
-
-	if (!stopped) {
-		set_active(unit, unit->fails ? BLX_UNIT_HAS_FAILED : BLX_UNIT_ACTIVE);
-		settle(unit, unit->fails ? BLX_EFAILED : 0);
+	if (unit->ends == BLX_ETIMEOUT) {
+		settle(unit, unit->ends);
+		begin_stop(unit); /* what has started of it */
 		return;
 	}
-	set_active(unit, sim_chance(&unit->manager->rng, 200) ? BLX_UNIT_HAS_FAILED
-							      : BLX_UNIT_INACTIVE);
+	set_active(unit, unit->ends != 0 ? BLX_UNIT_HAS_FAILED : BLX_UNIT_ACTIVE);
+	settle(unit, unit->ends);
+}
+
+static void on_stopped(struct sim_unit *unit)
+{
+	struct sim_message *message = unit->waits;
+	bool failed = sim_chance(&unit->manager->rng, 200) || unit->ends == BLX_ETIMEOUT;
+
+	set_active(unit, failed ? BLX_UNIT_HAS_FAILED : BLX_UNIT_INACTIVE);
 	if (unit->again) {
 		unit->again = false;
 		unit->waits = NULL;
 		begin_start(unit, message);
 	} else {
 		settle(unit, 0);
+	}
+}
+
+static void on_next(struct sim_event *event)
+{
+	struct sim_unit *unit = event->data;
+
+	if (unit->active == BLX_UNIT_DEACTIVATING) {
+		on_stopped(unit);
+	} else {
+		on_started(unit);
 	}
 }
 
@@ -585,6 +606,7 @@ void sim_manager_init(struct sim_manager *manager, struct sim_env *env,
 
 	*manager = (struct sim_manager){.units.ops = &ops, .env = env, .copies = copies};
 	sim_world_rng(env->world, "manager", number, &manager->rng);
+	sim_world_rng(env->world, "hangs", number, &manager->hangs);
 	blx__list_init(&manager->messages);
 	sim_event_init(&manager->guard, on_guard, manager);
 	sim_event_init(&manager->chance, on_chance, manager);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The service manager of a simulated host, behind the table of sys/unit.h: units take
- * their time to start and to stop, fail, crash, are stopped by hand; the bus is lost at
+ * their time to start and to stop, fail, hang, crash, are stopped by hand; the bus is lost at
  * times; and the guard stops what is exclusive when the lease is over by the clock of the
  * host, whatever became of the member. What it was asked is done even if who asked is
  * dead by then. It ends with the host's power only.
@@ -30,7 +30,8 @@ struct sim_copies {
 	uint64_t starts;           /* counters */
 	uint64_t guarded;          /* stopped by the guard */
 	uint64_t denied;           /* by the gate */
-	uint64_t behind; /* done behind the cluster's back */
+	uint64_t behind;           /* done behind the cluster's back */
+	uint64_t hung;             /* starts that went on until the manager gave up */
 };
 
 struct sim_manager;
@@ -42,7 +43,7 @@ struct sim_unit {
 	uint64_t epoch;             /* it was started with */
 	uint64_t env_epoch;         /* it will be */
 	uint64_t stop_ns;           /* how long it may take */
-	bool fails;                 /* at the end of its start */
+	int ends;                   /* what its start comes to: 0 or BLX_E... */
 	bool again;                 /* to be started when it has stopped */
 	struct sim_event next;      /* end of starting or stopping */
 	struct sim_message *waits;  /* owned; for that end; NULL: nobody */
@@ -55,6 +56,7 @@ struct sim_manager {
 	struct sim_env *env;     /* borrowed */
 	struct sim_copies *copies;
 	struct blx__rng rng;
+	struct blx__rng hangs; /* which starts do */
 	struct sim_unit list[SIM_UNITS];
 	struct blx__list messages; /* on their way */
 	uint64_t hold_until;       /* by the clock of the host; 0: nothing may run */

@@ -219,7 +219,8 @@ static void outcome_of(const struct run *run, struct sim_outcome *ret)
 		.operated = run->operators.asked,
 		.started = run->cluster.copies.starts,
 		.guarded = run->cluster.copies.guarded,
-		.gated = run->cluster.copies.denied};
+		.gated = run->cluster.copies.denied,
+		.hung = run->cluster.copies.hung};
 	memcpy(ret->failure, run->world.failure, sizeof ret->failure);
 	memcpy(ret->faults, run->nemesis.count, sizeof ret->faults);
 	for (i = 0; i < SIM_HOSTS_MAX; i++) {

@@ -44,6 +44,7 @@ struct sim_outcome {
 	uint64_t started; /* units */
 	uint64_t guarded; /* stopped by the guard */
 	uint64_t gated;
+	uint64_t hung;
 	uint64_t faults[SIM_FAULTS];
 };
 
