@@ -164,6 +164,27 @@ static bool member_settled(struct sim_cluster *cluster, const struct sim_member 
 	return true;
 }
 
+void sim_cluster_tell_leaderless(const struct sim_cluster *cluster, char *ret_why, size_t size)
+{
+	size_t len = (size_t)snprintf(ret_why, size, "nobody leads:");
+	unsigned i;
+
+	for (i = 0; i < cluster->count && len < size; i++) {
+		const struct sim_member *member = &cluster->members[i];
+
+		if (sim_member_is_up(member)) {
+			len += (size_t)snprintf(ret_why + len, size - len,
+				" %s is %d in term %llu%s", member->name,
+				(int)member->node->raft.state,
+				(unsigned long long)member->node->raft.current_term,
+				member->ghost ? ", made anew" : "");
+		} else {
+			len += (size_t)snprintf(ret_why + len, size - len, " %s is not up (%d)",
+				member->name, (int)member->state);
+		}
+	}
+}
+
 bool sim_cluster_settled(struct sim_cluster *cluster, char *ret_why, size_t size)
 {
 	struct sim_member *leader = sim_cluster_leader(cluster);
@@ -171,7 +192,7 @@ bool sim_cluster_settled(struct sim_cluster *cluster, char *ret_why, size_t size
 	unsigned i;
 
 	if (leader == NULL) {
-		(void)snprintf(ret_why, size, "nobody leads");
+		sim_cluster_tell_leaderless(cluster, ret_why, size);
 		return false;
 	}
 	lead = &leader->node->raft;

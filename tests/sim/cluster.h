@@ -44,6 +44,10 @@ bool sim_cluster_votes(struct sim_cluster *cluster, const struct sim_member *mem
 
 void sim_cluster_link_all(struct sim_cluster *cluster);
 
+/* Who is what, when nobody leads. */
+void sim_cluster_tell_leaderless(
+	const struct sim_cluster *cluster, char *ret_why, size_t size);
+
 /* All that are in the configuration are up, have applied the same, and nothing is left to
  * do. Else says what is missing. */
 bool sim_cluster_settled(struct sim_cluster *cluster, char *ret_why, size_t size);

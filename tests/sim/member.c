@@ -4,6 +4,7 @@
 #include "base/assert.h"
 #include "cluster.h"
 #include "node/found.h"
+#include "node/impl.h"
 
 #include <stddef.h>
 #include <stdio.h>
@@ -186,6 +187,20 @@ static int open_and_begin(struct sim_member *member, blx_error *error)
 	return blx__node_begin(member->node, error);
 }
 
+void sim_member_note_met(const struct sim_member *member)
+{
+	const struct blx__known *known = member->node != NULL ? member->node->known : NULL;
+	struct sim_cluster *cluster = member->cluster;
+	unsigned i;
+
+	for (i = 0; known != NULL && i < cluster->plan->members; i++) {
+		/* Founders have their ids in their order. */
+		if (i != member->number && blx__known_instance(known, i + 1) != 0) {
+			cluster->members[i].met = true;
+		}
+	}
+}
+
 static void end_process(struct sim_member *member, enum sim_end how)
 {
 	sim_manager_on_end(&member->manager, how == SIM_END_POWER);
@@ -305,6 +320,7 @@ void sim_member_end(struct sim_member *member, enum sim_end how)
 	}
 	sim_tell(member->env.world, member->name,
 		how == SIM_END_KILL ? "is killed" : "loses power");
+	sim_member_note_met(member);
 	end_process(member, how);
 	ended(member);
 }
@@ -324,6 +340,7 @@ static void clean_up(struct sim_member *member)
 {
 	const char *left;
 
+	sim_member_note_met(member);
 	sim_env_enter(&member->env, true);
 	blx__node_free(member->node);
 	member->node = NULL;

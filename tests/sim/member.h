@@ -31,6 +31,7 @@ struct sim_member {
 	enum sim_member_state state;
 	struct blx__node *node;
 	unsigned incarnation;
+	bool met;     /* another remembers its data directory */
 	bool ghost;   /* made anew under the identity of one whose disk was lost */
 	bool hurt;    /* its disk has been at fault: it may stop by itself */
 	bool damaged; /* what its disk holds was damaged: it may refuse to start */
@@ -45,6 +46,9 @@ struct sim_member {
 	struct sim_event restart;
 	struct sim_event late; /* it was to stop, and has not yet */
 };
+
+/* Whom this one remembers is marked, before it can be asked no more. */
+void sim_member_note_met(const struct sim_member *member);
 
 void sim_member_init(
 	struct sim_member *member, struct sim_cluster *cluster, unsigned number);

@@ -284,18 +284,23 @@ static void wipe(struct sim_nemesis *nemesis)
 	victim->state = SIM_MEMBER_GONE;
 }
 
-/* What an operator should not do: it has forgotten its votes and what it acknowledged. */
+/* What an operator should not do: it has forgotten its votes and what it acknowledged. Whom
+ * nobody has met gave none. */
 static void make_ghost(struct sim_nemesis *nemesis)
 {
 	struct sim_cluster *cluster = nemesis->cluster;
 	struct sim_member *victim = lose(nemesis);
+	unsigned i;
 
 	if (victim == NULL) {
 		return;
 	}
+	for (i = 0; i < cluster->count; i++) {
+		sim_member_note_met(&cluster->members[i]);
+	}
 	sim_disk_wipe(&victim->env.disk);
 	victim->state = SIM_MEMBER_GONE;
-	victim->ghost = true;
+	victim->ghost = victim->met;
 	if (victim->number < cluster->plan->members &&
 		sim_member_found(victim, cluster->plan->members)) {
 		sim_tell(cluster->world, victim->name,

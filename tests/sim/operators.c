@@ -362,7 +362,7 @@ bool sim_operators_done(struct sim_operators *operators, char *ret_why, size_t s
 		return true;
 	}
 	if (leader == NULL) {
-		(void)snprintf(ret_why, size, "nobody leads");
+		sim_cluster_tell_leaderless(operators->cluster, ret_why, size);
 		return false;
 	}
 	for (i = 0; i < operators->count; i++) {
