@@ -347,15 +347,32 @@ int svc_can_run(struct ctx *ctx)
 static int run_journalctl(const struct ctx *ctx, const blx_service *service)
 {
 	const char *lines = opt_text(&ctx->args, "lines");
-	bool user = strncmp(service->manager, "user", 4) == 0;
-	const char *argv[] = {"journalctl", user ? "--user-unit" : "--unit", service->unit, "-n",
-		lines != NULL ? lines : "100", "--no-pager",
-		opt_flag(&ctx->args, "follow") ? "-f" : NULL, NULL};
+	bool is_user = strcmp(service->manager, "user") == 0;
+	bool is_other = strncmp(service->manager, "user:", 5) == 0;
+	char unit[BLX_UNIT_NAME_MAX + 32];
+	char uid[BLX_NAME_MAX + 8];
+	const char *argv[] = {"journalctl", "-n", lines != NULL ? lines : "100", "--no-pager", unit,
+		NULL, NULL, NULL};
 	const char *const vars[] = {NULL};
 	struct child_spec spec = {.argv = argv, .vars = vars, .own_input = true};
+	size_t argc = 5;
 	int status = 0;
-	int rv = child_run(&spec, &status);
+	int rv;
 
+	/* --user-unit is of the user who asks. */
+	(void)snprintf(unit, sizeof unit, "%s%s",
+		is_other  ? "_SYSTEMD_USER_UNIT="
+		: is_user ? "--user-unit="
+			  : "--unit=",
+		service->unit);
+	if (is_other) {
+		(void)snprintf(uid, sizeof uid, "_UID=%s", service->manager + 5);
+		argv[argc++] = uid;
+	}
+	if (opt_flag(&ctx->args, "follow")) {
+		argv[argc++] = "-f";
+	}
+	rv = child_run(&spec, &status);
 	return rv != 0 ? fail_with(ctx, BLX_ENOENT, "journalctl: %s", strerror(-rv)) : status;
 }
 

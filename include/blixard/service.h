@@ -30,7 +30,8 @@ extern "C" {
  * constraints, stop_timeout and failures_max are taken from service, and the unit is
  * "<name>.service" if it has none. One that is there keeps what it does at the moment; a
  * change of how it is run takes effect when it is started the next time. New ones are
- * Stopped.
+ * Stopped. BLX_ECONFLICT: unit, manager and shared can be changed when it has stopped, or
+ * what runs would be forgotten.
  */
 BLX_API int blx_service_define(blx_client *client, const char *name,
 	const blx_service *service, uint32_t timeout_ms, blx_error *error);

@@ -77,9 +77,12 @@ static void on_changed(struct blx__unit_watch *watch, const blx_unit_status *sta
 	struct blx__agent_entry *entry = watch->data;
 	struct blx__agent *agent = entry->agent;
 
+	entry->changed_ns = agent->ops->mono_ns(agent->data);
+	if (blx__agent_is_answered(entry)) {
+		entry->silent_ns = entry->changed_ns;
+	}
 	entry->status = *status;
 	entry->known = true;
-	entry->changed_ns = agent->ops->mono_ns(agent->data);
 	agent->ops->wake(agent->data);
 }
 
@@ -111,12 +114,31 @@ static struct blx__agent_entry *entry_create(struct blx__agent *agent, const uin
 	return entry;
 }
 
+static bool is_exclusive(const struct blx__agent_entry *entry)
+{
+	return !entry->wish.shared && entry->wish.epoch > 0;
+}
+
+/* Who may run it here starts it, which begins with the guard: bound to one that is not there,
+ * one that runs already would be stopped. */
+static bool is_to_be_gated(const struct blx__agent_entry *entry)
+{
+	const struct blx__agent *agent = entry->agent;
+	bool licensed = agent->held && agent->lease_until_ns > agent->ops->mono_ns(agent->data);
+
+	return is_exclusive(entry) && !(licensed && blx__agent_wish_is_to_run(&entry->wish));
+}
+
 static void watch(struct blx__agent_entry *entry)
 {
-	struct blx__units *units = entry->agent->units;
+	struct blx__agent *agent = entry->agent;
+	struct blx__units *units = agent->units;
 
+	if (blx__agent_is_answered(entry) || entry->silent_ns == 0) {
+		entry->silent_ns = agent->ops->mono_ns(agent->data);
+	}
 	entry->known = false;
-	entry->watch.gated = !entry->wish.shared && entry->wish.epoch > 0;
+	entry->watch.gated = is_to_be_gated(entry);
 	entry->watch.stop_timeout_ms = (uint32_t)entry->wish.stop_ms;
 	entry->refused = (blx_error)BLX_ERROR_INIT;
 	entry->watching = units->ops->watch(units, &entry->watch, &entry->refused) == 0;
@@ -151,8 +173,7 @@ static void watch_unit(struct blx__agent_entry *entry, const blx_service *servic
 	} else {
 		(void)snprintf(unit, sizeof unit, "%s.service", entry->service);
 	}
-	if (entry->watching && (entry->wish.shared || entry->wish.epoch == 0 ||
-				       entry->watch.gated) &&
+	if (entry->watching && (entry->watch.gated || !is_to_be_gated(entry)) &&
 		(is_busy(entry) || !down ||
 				       (strcmp(unit, entry->unit) == 0 &&
 					       strcmp(service->manager, entry->manager) == 0))) {

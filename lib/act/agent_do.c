@@ -22,6 +22,9 @@
 /* A unit that goes down and comes up again by itself is seen down for a moment. */
 #define SETTLE_NS (300 * NS_PER_MS)
 
+/* So long may a bus be away before it is worth a word. */
+#define SILENT_NS (3 * NS_PER_S)
+
 /* Before a stop that did nothing, or what the bus did not take, is tried again. */
 #define AGAIN_NS (500 * NS_PER_MS)
 
@@ -221,7 +224,8 @@ static void view_of(const struct blx__agent_entry *entry, struct blx__agent_view
 		.set_up = entry->set_up,
 		.restarted = entry->restarted,
 		.failed = entry->failed.code != 0 ? &entry->failed : NULL,
-		.stop_failed = entry->stop_failed};
+		.stop_failed = entry->stop_failed,
+		.silent = !blx__agent_is_answered(entry) && now - entry->silent_ns >= SILENT_NS};
 	if (!entry->watching && entry->refused.code != 0) {
 		/* This host has none that it would touch. */
 		view->status = &none;
@@ -245,7 +249,7 @@ void blx__agent_step(struct blx__agent_entry *entry, const struct blx__tree *tre
 	} else if (step.verb != 0) {
 		stop(entry, step.verb);
 	}
-	if (step.seen != BLX_SERVICE_UNKNOWN && entry->report == 0) {
+	if ((step.seen != BLX_SERVICE_UNKNOWN || step.is_note) && entry->report == 0) {
 		report(entry, tree, &step);
 	}
 }
@@ -261,7 +265,7 @@ int blx__agent_entry_can_run(
 		(void)snprintf(ret_why, BLX_TEXT_MAX, "%s", entry->refused.message);
 		return BLX_ENOPLACE;
 	}
-	if (!entry->known || entry->status.active == BLX_UNIT_LOST) {
+	if (!blx__agent_is_answered(entry)) {
 		(void)snprintf(ret_why, BLX_TEXT_MAX, "its service manager does not answer");
 		return BLX_EBUSY;
 	}

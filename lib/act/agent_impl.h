@@ -39,6 +39,7 @@ struct blx__agent_entry {
 	blx_unit_status status;
 	bool known; /* the status was told */
 	uint64_t changed_ns;
+	uint64_t silent_ns; /* since when nothing is known of it, if nothing is */
 
 	struct blx__agent_call start; /* or restart */
 	struct blx__agent_call stop;  /* or kill */
@@ -58,6 +59,12 @@ struct blx__agent_entry {
  * it is not, or there is no memory. To be freed with its extra. */
 blx_service *blx__agent_read(
 	const struct blx__agent_entry *entry, const struct blx__tree *tree);
+
+/* Is it known what its unit does? */
+static inline bool blx__agent_is_answered(const struct blx__agent_entry *entry)
+{
+	return entry->known && entry->status.active != BLX_UNIT_LOST;
+}
 
 /* What was told of its unit counts no more: it is told anew. */
 void blx__agent_forget(struct blx__agent_entry *entry);

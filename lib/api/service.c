@@ -57,12 +57,40 @@ static void take_definition(const struct definition *definition, blx_service *to
 	to->failures_max = from->failures_max;
 }
 
+static bool is_at_rest(const blx_service *service)
+{
+	return service->owner[0] == '\0' && service->migration[0] == '\0' &&
+	       (service->seen_node[0] == '\0' || service->seen == BLX_SERVICE_STOPPED ||
+		       service->seen == BLX_SERVICE_FAILED ||
+		       service->state == BLX_SERVICE_STOPPED);
+}
+
+/* What its node would look for a copy by. */
+static bool is_same_unit(const blx_service *a, const blx_service *b)
+{
+	return strcmp(a->unit, b->unit) == 0 && strcmp(a->manager, b->manager) == 0 &&
+	       a->shared == b->shared;
+}
+
 static int change_define(void *record, int exists, void *data, blx_error *error)
 {
+	const struct definition *definition = data;
 	blx_service *service = record;
+	BLX__CLEANUP_FREE blx_service *before = blx__malloc(sizeof *before);
 
-	(void)error;
-	take_definition(data, service);
+	if (before == NULL) {
+		return blx__error_set(error, BLX_ENOMEM, "define %s: out of memory",
+			definition->name);
+	}
+	*before = *service;
+	take_definition(definition, service);
+	if (exists && !is_same_unit(before, service) && !is_at_rest(before)) {
+		/* The copy that may run would be forgotten, and another one started. */
+		return blx__error_set(error, BLX_ECONFLICT,
+			"define %s: another unit or manager, or whether it is shared, is for one "
+			"that has stopped: stop it first",
+			definition->name);
+	}
 	if (!exists) {
 		service->state = BLX_SERVICE_STOPPED;
 		service->wanted = BLX_SERVICE_STOPPED;
@@ -148,6 +176,25 @@ static int commit_adopted(blx_client *client, const char *name, const char *node
 	return rv;
 }
 
+/* One of the two that it relies on is not so: which. */
+static int say_why_not(blx_client *client, const char *name, const char *node,
+	uint32_t timeout_ms, blx_error *error)
+{
+	BLX__CLEANUP_FREE blx_node_info *info = blx__calloc(1, sizeof *info);
+	int rv = info == NULL ? BLX_ENOMEM
+			      : blx_record_get(client, BLX_RECORD_NODE, node, 1, timeout_ms,
+					info, NULL, NULL);
+
+	if (rv == BLX_ENOENT) {
+		return blx__error_set(error, rv, "adopt %s: there is no node %s", name, node);
+	}
+	if (rv == 0) {
+		blx_record_clear(BLX_RECORD_NODE, info);
+	}
+	return blx__error_set(
+		error, BLX_EEXIST, "adopt %s: there is a service of that name already", name);
+}
+
 int blx_service_adopt(blx_client *client, const char *name, const blx_service *service,
 	const char *node, uint32_t timeout_ms, blx_error *error)
 {
@@ -174,11 +221,7 @@ int blx_service_adopt(blx_client *client, const char *name, const blx_service *s
 	(void)snprintf(record->owner, sizeof record->owner, "%s", node);
 	(void)snprintf(record->seen_node, sizeof record->seen_node, "%s", node);
 	rv = commit_adopted(client, name, node, record, timeout_ms, error);
-	return rv == BLX_ECONFLICT
-		       ? blx__error_set(error, BLX_EEXIST,
-				 "adopt %s: there is a service of that name, or no node %s", name,
-				 node)
-		       : rv;
+	return rv == BLX_ECONFLICT ? say_why_not(client, name, node, timeout_ms, error) : rv;
 }
 
 /* ---- removing ------------------------------------------------------------------- */
@@ -207,14 +250,6 @@ static int remove_at(blx_client *client, const char *name, uint64_t revision,
 	}
 	blx_txn_destroy(txn);
 	return rv;
-}
-
-static bool is_at_rest(const blx_service *service)
-{
-	return service->owner[0] == '\0' && service->migration[0] == '\0' &&
-	       (service->seen_node[0] == '\0' || service->seen == BLX_SERVICE_STOPPED ||
-		       service->seen == BLX_SERVICE_FAILED ||
-		       service->state == BLX_SERVICE_STOPPED);
 }
 
 int blx_service_remove(

@@ -172,6 +172,16 @@ static void tell(const struct blx__service_wait *wait, const struct look *look)
 	}
 }
 
+/* With what its node says of it, if that says anything. */
+static int set_late(
+	const struct blx__service_wait *wait, const struct look *look, blx_error *error)
+{
+	const char *detail = look->service_revision != 0 ? look->service.detail : "";
+
+	return blx__error_set(error, BLX_ETIMEOUT, "%s: not yet%s%s; it goes on",
+		wait->id != NULL ? wait->id : wait->name, detail[0] != '\0' ? ": " : "", detail);
+}
+
 int blx__service_wait(
 	blx_client *client, const struct blx__service_wait *wait, blx_error *error)
 {
@@ -193,11 +203,10 @@ int blx__service_wait(
 			}
 			rv = judge(client, wait, look, error);
 		}
-		clear(look);
 		if (rv == 1 && blx__client_now_ns() >= wait->until_ns) {
-			return blx__error_set(error, BLX_ETIMEOUT, "%s: not yet; it goes on",
-				wait->id != NULL ? wait->id : wait->name);
+			rv = set_late(wait, look, error);
 		}
+		clear(look);
 		if (rv == 1) {
 			pause_ms(ms);
 			ms = ms * 2 < LOOK_MAX_MS ? ms * 2 : LOOK_MAX_MS;

@@ -13,6 +13,8 @@
 
 #define BACKOFF_SHIFT_MAX 6
 
+#define SILENT "its service manager does not answer"
+
 void blx__agent_wish_of(
 	const blx_service *service, const char *node, struct blx__agent_wish *ret_wish)
 {
@@ -28,7 +30,8 @@ void blx__agent_wish_of(
 		.restarted = service->restarted,
 		.failures = service->failures,
 		.stop_ms = service->stop_agreed > 0 ? service->stop_agreed
-						    : BLX__STOP_TIMEOUT_MS};
+						    : BLX__STOP_TIMEOUT_MS,
+		.said_silent = strcmp(service->detail, SILENT) == 0};
 }
 
 bool blx__agent_wish_is_to_run(const struct blx__agent_wish *wish)
@@ -157,12 +160,32 @@ static void rest(const struct blx__agent_view *view, struct blx__agent_step *ste
 	}
 }
 
+/* ---- when nothing is known ------------------------------------------------------ */
+
+/* An operator who waits for it should read why. */
+static void note_silence(const struct blx__agent_view *view, struct blx__agent_step *step)
+{
+	const struct blx__agent_wish *wish = view->wish;
+	bool known = is_known(view->status);
+	bool told = wish->seen == BLX_SERVICE_STOPPED || wish->seen == BLX_SERVICE_FAILED;
+	bool waits;
+
+	/* Of what the host does not tell, it says nothing of the kind. */
+	if (wish->said_silent != known || !(wish->owned || wish->here)) {
+		return;
+	}
+	waits = blx__agent_wish_is_to_run(wish) || (wish->here && !told);
+	step->is_note = known || (view->silent && waits);
+	(void)snprintf(step->detail, sizeof step->detail, "%s", known ? "" : SILENT);
+}
+
 void blx__plan_agent(const struct blx__agent_view *view, struct blx__agent_step *ret_step)
 {
 	const struct blx__agent_wish *wish = view->wish;
 
 	*ret_step = (struct blx__agent_step){.verb = 0};
-	if (!is_known(view->status)) {
+	note_silence(view, ret_step);
+	if (!is_known(view->status) || ret_step->is_note) {
 		return;
 	}
 	if (blx__agent_wish_is_to_run(wish) && (wish->shared || view->licensed)) {
@@ -190,6 +213,10 @@ void blx__agent_report(const struct blx__agent_step *step, int64_t time_ns,
 {
 	char node[BLX_NAME_MAX];
 
+	if (step->is_note) {
+		memcpy(service->detail, step->detail, sizeof service->detail);
+		return;
+	}
 	memcpy(node, service->node, sizeof node);
 	service->seen = step->seen;
 	service->seen_at = time_ns;

@@ -27,6 +27,7 @@ struct blx__agent_wish {
 	int64_t restarted;
 	int64_t failures;
 	int64_t stop_ms;
+	bool said_silent; /* that nothing is known of it */
 };
 
 void blx__agent_wish_of(
@@ -51,11 +52,13 @@ struct blx__agent_view {
 	int64_t restarted; /* of the wish's restart: so far this run has done it */
 	const blx_error *failed; /* what the last start came to, not told yet; NULL: nothing */
 	bool stop_failed;        /* the last stop did not do it */
+	bool silent;      /* for some seconds nothing was told of the unit */
 };
 
 struct blx__agent_step {
 	int verb; /* enum blx_unit_verb; 0: nothing is to be done */
 	int seen; /* enum blx_service_state to be told; BLX_SERVICE_UNKNOWN: nothing */
+	bool is_note; /* the detail is to be told, and nothing else */
 	bool is_failure; /* one more */
 	bool was_restarted;
 	char detail[BLX_TEXT_MAX];

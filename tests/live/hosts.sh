@@ -71,6 +71,33 @@ host_on() { # I COMMAND...: the member of host I is asked
 host_is_ready() { host_on "$1" --timeout 1s cluster status -o json | jq -e .caught_up; }
 host_ready() { until_true 30 host_is_ready "$1"; }
 
+# user_manager I UID: a service manager of that user, as one who is logged in has it.
+user_manager() {
+	local i=$1 uid=$2
+	cat >"$dir/h$i/units/user@$uid.service" <<-UNIT
+		[Service]
+		Type=notify
+		User=$uid
+		Slice=user-$uid.slice
+		RuntimeDirectory=user/$uid
+		RuntimeDirectoryMode=0700
+		Delegate=yes
+		KillMode=mixed
+		Environment=XDG_RUNTIME_DIR=/run/user/$uid HOME=/run/user/$uid
+		Environment=SYSTEMD_UNIT_PATH=/run/user/$uid/systemd/transient:$dir/h$i/user-units:/run/user/$uid/systemd/user:/usr/lib/systemd/user
+		ExecStart=/lib/systemd/systemd --user
+	UNIT
+	mkdir -p "$dir/h$i/user-units"
+	host_in "$i" systemctl daemon-reload
+	host_in "$i" systemctl start "user@$uid.service"
+}
+user_ctl() { # I UID ARGUMENT...: systemctl of that user's manager
+	local i=$1 uid=$2
+	shift 2
+	host_in "$i" setpriv --reuid "$uid" --regid "$uid" --clear-groups \
+		env "XDG_RUNTIME_DIR=/run/user/$uid" systemctl --user "$@"
+}
+
 # Failover in seconds: the settings for it, and until all hosts live by them.
 host_is_fast() { host_on 1 node show "n$1" -o json | jq -e '.lease == 1000'; }
 hosts_fast() {

@@ -42,7 +42,8 @@ units() {
 	for unit in {basic,sysinit,sockets,timers,paths,slices,shutdown,umount,final,swap}.target \
 		{local-fs,local-fs-pre,remote-fs,network,multi-user,poweroff,reboot,halt,exit}.target \
 		{rescue,emergency}.target dbus.{service,socket} \
-		systemd-{poweroff,reboot,halt,exit}.service; do
+		systemd-{poweroff,reboot,halt,exit}.service \
+		systemd-journald{.service,.socket,-dev-log.socket}; do
 		[ ! -e "$from/$unit" ] || cp "$from/$unit" "$to/"
 	done
 	ln -sf multi-user.target "$to/default.target"

@@ -179,6 +179,18 @@ Test(agent_acts, what_is_to_run_here_is_watched_and_held, .init = begin, .fini =
 	cr_assert_eq(fake.held, 1);
 }
 
+/* The gate binds it to the guard, which is not there yet: one that runs would be stopped. */
+Test(agent_acts, what_may_run_here_is_not_gated_before_it_is_started, .init = begin, .fini = end)
+{
+	look();
+	put_web("A");
+	look();
+	cr_assert_not(fake.watch->gated);
+	put_web("B");
+	look();
+	cr_assert(fake.watch->gated);
+}
+
 Test(agent_acts, what_is_to_run_elsewhere_is_not_held, .init = begin, .fini = end)
 {
 	put_web("B");

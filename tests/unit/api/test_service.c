@@ -71,6 +71,23 @@ static void says(int code, const char *text)
 	cr_assert_eq(strncmp(one.error.message, text, strlen(text)), 0, "%s", one.error.message);
 }
 
+static void refuses_another_unit(const char *name)
+{
+	blx_service what;
+
+	blx_record_init(BLX_RECORD_SERVICE, &what);
+	(void)strcpy(what.unit, "other.service");
+	cr_assert_eq(blx_service_define(one.client, name, &what, ONE_LONG_MS, &one.error),
+		BLX_ECONFLICT);
+	says(BLX_ECONFLICT, "define web: another unit or manager");
+	what.unit[0] = '\0';
+	what.shared = 1;
+	cr_assert_eq(blx_service_define(one.client, name, &what, ONE_LONG_MS, &one.error),
+		BLX_ECONFLICT);
+	get(name);
+	cr_assert_str_eq(service.unit, "web.service");
+}
+
 static void goes_its_way(void)
 {
 	define("web");
@@ -89,6 +106,7 @@ static void goes_its_way(void)
 	get("web");
 	cr_assert_eq(service.epoch, 7);
 	cr_assert_str_eq(service.owner, "n1");
+	refuses_another_unit("web");
 	cr_assert_eq(blx_service_restart(one.client, "web", NULL, &one.error), 0);
 	get("web");
 	cr_assert_eq(service.restart, 1);
@@ -274,7 +292,8 @@ Test(service, one_that_runs_is_adopted_with_its_placement, .init = begin, .fini 
 
 	cr_assert_eq(
 		blx_service_adopt(one.client, "web", &service, "a", ONE_LONG_MS, &one.error),
-		BLX_EEXIST); /* there is no such node */
+		BLX_ENOENT);
+	says(BLX_ENOENT, "adopt web: there is no node a");
 	node("a");
 	cr_assert_eq(
 		blx_service_adopt(one.client, "web", &service, "a", ONE_LONG_MS, &one.error), 0,

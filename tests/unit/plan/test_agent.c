@@ -223,6 +223,37 @@ Test(agent, of_a_manager_that_is_lost_nothing_is_known)
 	then(0, 0);
 }
 
+Test(agent, a_manager_that_is_silent_for_long_is_told_of_once_and_until_it_answers)
+{
+	blx_service service;
+
+	given(BLX_UNIT_LOST);
+	when_decided();
+	cr_assert(!step.is_note);
+	view.silent = true;
+	when_decided();
+	cr_assert(step.is_note);
+	then(0, 0);
+	memset(&service, 0, sizeof service);
+	service.seen = BLX_SERVICE_RUNNING;
+	blx__agent_report(&step, S, &service);
+	cr_assert_str_eq(service.detail, "its service manager does not answer");
+	cr_assert_eq(service.seen, BLX_SERVICE_RUNNING);
+	wish.said_silent = true;
+	when_decided();
+	cr_assert(!step.is_note);
+	status.active = BLX_UNIT_ACTIVE;
+	view.silent = false;
+	wish.owned = wish.here = false; /* it is not for others to take that back */
+	when_decided();
+	cr_assert(!step.is_note);
+	wish.owned = wish.here = true;
+	when_decided();
+	cr_assert(step.is_note);
+	blx__agent_report(&step, S, &service);
+	cr_assert_str_eq(service.detail, "");
+}
+
 Test(agent, failures_are_forgotten_one_after_the_other)
 {
 	blx_service service;
