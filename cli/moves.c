@@ -97,51 +97,71 @@ int failover(struct ctx *ctx)
 
 /* ---- drain ---------------------------------------------------------------------- */
 
-/* What is there still; -1 after the fault was printed. */
-static int count_left(struct ctx *ctx, const char *node, bool print)
+/* What is on a node still: how many, and their names with their states, as far as they fit. */
+struct left {
+	int count;
+	char text[512];
+};
+
+static void add_left(struct left *left, const char *name, const blx_service *service)
+{
+	size_t len = strlen(left->text);
+
+	left->count++;
+	(void)snprintf(left->text + len, sizeof left->text - len, "%s%s (%s)",
+		len > 0 ? ", " : "", name,
+		blx_record_text(BLX_RECORD_SERVICE, "state", service->state));
+}
+
+static int look_what_is_left(struct ctx *ctx, const char *node, struct left *left,
+	blx_service *service, blx_error *error)
 {
 	blx_list_entry entry = {.size = sizeof entry};
+	blx_list_opts opts = BLX_LIST_OPTS_INIT;
 	blx_list *list = NULL;
-	blx_service *service = calloc(1, sizeof *service);
-	int count = 0;
 	size_t i;
+	int rv;
 
-	if (service == NULL || ctx_list(ctx, "/:services", &list) != 0) {
-		free(service);
-		return service == NULL ? -1 : 0; /* there are none */
+	*left = (struct left){.count = 0};
+	opts.timeout_ms = ctx_left_ms(ctx);
+	rv = blx_list_children(ctx->client, "/:services", &opts, &list, error);
+	if (rv != 0) {
+		return rv == BLX_ENOENT ? 0 : rv; /* there are none at all */
 	}
 	for (i = 0; blx_list_at(list, i, &entry) == 0; i++) {
 		blx_record_init(BLX_RECORD_SERVICE, service);
 		if (entry.has_value && blx_record_decode(BLX_RECORD_SERVICE, entry.value,
 					       entry.value_len, service, NULL) == 0 &&
 			strcmp(service->node, node) == 0) {
-			count++;
-			if (print) {
-				printf("%s %s\n", entry.name,
-					blx_record_text(BLX_RECORD_SERVICE, "state",
-						service->state));
-			}
+			add_left(left, entry.name, service);
 		}
 		blx_record_clear(BLX_RECORD_SERVICE, service);
 	}
 	blx_list_free(list);
-	free(service);
-	return count;
+	return 0;
 }
 
 static int wait_empty(struct ctx *ctx, const char *node)
 {
 	struct timespec pause = {.tv_nsec = 100000000};
-	int left;
+	blx_service *service = calloc(1, sizeof *service);
+	blx_error error = BLX_ERROR_INIT;
+	struct left left = {.count = 1};
+	int rv = service != NULL ? 0 : BLX_ENOMEM;
 
-	while ((left = count_left(ctx, node, false)) > 0 && ctx_left_ms(ctx) > 1) {
-		(void)nanosleep(&pause, NULL);
+	while (rv == 0 && left.count > 0 && ctx_left_ms(ctx) > 100) {
+		rv = look_what_is_left(ctx, node, &left, service, &error);
+		if (left.count > 0) {
+			(void)nanosleep(&pause, NULL);
+		}
 	}
-	if (left > 0) {
-		(void)count_left(ctx, node, true);
-		return fail_with(ctx, BLX_ETIMEOUT, "%d are on %s still; it goes on", left, node);
+	free(service);
+	if (rv != 0) {
+		return fail_with(ctx, rv, "whether %s is empty: %s", node, error.message);
 	}
-	return left == 0 ? EXIT_OK : EXIT_FAILED;
+	return left.count == 0 ? EXIT_OK
+			       : fail_with(ctx, BLX_ETIMEOUT, "on %s still: %s; it goes on", node,
+					 left.text);
 }
 
 int node_drain(struct ctx *ctx)

@@ -198,11 +198,16 @@ static int ensure(blx_client *client, const struct wanted *wanted)
 	if (rv != 0 && rv != BLX_ENOENT) {
 		return fail("look at", wanted->name, &error);
 	}
-	if (!same && blx_service_define(
-			     client, wanted->name, &wanted->service, CALL_MS, &error) != 0) {
+	opts.timeout_ms = CALL_MS;
+	rv = same ? 0
+		  : blx_service_define(
+			    client, wanted->name, &wanted->service, CALL_MS, &error);
+	if (rv == BLX_ECONFLICT) { /* another unit: when the one that runs has stopped */
+		return runs ? blx_service_stop(client, wanted->name, &opts, &error) : 0;
+	}
+	if (rv != 0) {
 		return fail("define", wanted->name, &error);
 	}
-	opts.timeout_ms = CALL_MS;
 	if (!runs && blx_service_start(client, wanted->name, &opts, &error) != 0) {
 		return fail("start", wanted->name, &error);
 	}

@@ -29,15 +29,23 @@ static void retire(struct blx__scene *scene, const struct blx__scene_service *se
 
 /* ---- one ------------------------------------------------------------------------ */
 
-/* It stays without one, and says why, once. */
+/* It stays without one, takes nothing on the one it was on, and says why, once. */
 static void say_nowhere(struct blx__hand *hand, struct blx__moves *moves, const char *why,
 	const char *from)
 {
-	if (from == NULL && strcmp(hand->service->detail, why) == 0) {
+	blx_service *service = hand->service;
+
+	if (from == NULL && service->node[0] == '\0' && strcmp(service->detail, why) == 0) {
 		blx__hand_drop(hand); /* it says so already */
 		return;
 	}
-	set_detail(hand->service, why);
+	if (from != NULL) {
+		blx__service_revoke(service);
+	}
+	blx__service_set(service, from != NULL ? BLX_SERVICE_UNKNOWN : service->state, "",
+		hand->scene->time_ns);
+	blx__hand_place(hand);
+	set_detail(service, why);
 	blx__hand_end(hand, moves, from);
 }
 
@@ -60,12 +68,6 @@ static void give(struct blx__scene *scene, const struct blx__scene_service *serv
 		return;
 	}
 	if (!blx__hand_choose(&hand, avoid, node, why)) {
-		if (from != NULL) {
-			blx__service_revoke(hand.service);
-			blx__service_set(
-				hand.service, BLX_SERVICE_UNKNOWN, "", scene->time_ns);
-			blx__hand_place(&hand);
-		}
 		say_nowhere(&hand, moves, why, from);
 		return;
 	}

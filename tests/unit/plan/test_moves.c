@@ -442,6 +442,24 @@ Test(moves, at_the_deadline_what_is_left_is_taken)
 	end();
 }
 
+Test(moves, one_that_waits_for_a_place_is_on_no_node)
+{
+	begin();
+	put(BLX_RECORD_SERVICE, "web",
+		"{\"state\":\"Stopped\",\"node\":\"a\",\"wanted\":\"Running\",\"epoch\":4,"
+		"\"cpu\":9000,\"seen_node\":\"a\",\"seen\":\"Stopped\"}");
+	put(BLX_RECORD_PLACEMENT, "web", "{\"node\":\"a\",\"epoch\":4}");
+
+	look();
+
+	cr_assert(has(BLX_RECORD_SERVICE, "web", "\"state\":\"Stopped\",\"node\":\"\""));
+	cr_assert(has(BLX_RECORD_SERVICE, "web", "No suitable nodes available"));
+	cr_assert_str_eq(value_of(BLX_RECORD_PLACEMENT, "web"), "");
+	look();
+	cr_assert_eq(world.moves, 0);
+	end();
+}
+
 Test(moves, one_that_fails_too_often_goes_elsewhere)
 {
 	begin();
