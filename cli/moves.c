@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* svc migrate, migrate abort and history, failover, node drain and undrain. */
+/* svc migrate and reassign, migrate abort and history, failover, node drain and undrain. */
 #include "ctx.h"
 #include "out.h"
 #include "records.h"
@@ -32,6 +32,27 @@ int svc_migrate(struct ctx *ctx)
 		return out_json(ctx, json_pack("{s:s}", "id", id));
 	}
 	printf("%s\n", id);
+	return EXIT_OK;
+}
+
+int svc_reassign(struct ctx *ctx)
+{
+	blx_service_opts opts = BLX_SERVICE_OPTS_INIT;
+	const char *from = opt_text(&ctx->args, "from");
+	blx_error error = BLX_ERROR_INIT;
+	int rv = from != NULL ? ctx_connect(ctx)
+			      : fail_usage(ctx, "--from: the node that it is on must be said");
+
+	if (rv != EXIT_OK) {
+		return rv;
+	}
+	opts.timeout_ms = ctx_left_ms(ctx);
+	opts.wait = opt_flag(&ctx->args, "wait");
+	opts.progress = svc_progress;
+	opts.data = ctx;
+	if (blx_service_reassign(ctx->client, ctx->args.words[0], from, &opts, &error) != 0) {
+		return fail(ctx, &error);
+	}
 	return EXIT_OK;
 }
 

@@ -167,6 +167,12 @@ static const struct opt opts_migrate[] = {
 	{0},
 };
 
+static const struct opt opts_reassign[] = {
+	{"from", 0, "NODE", "where it is, and not to stay"},
+	OPT_WAIT,
+	{0},
+};
+
 static const struct opt opts_failover[] = {
 	{"dry-run", 0, NULL, "say where everything on it would go, and change nothing"},
 	{0},
@@ -418,6 +424,9 @@ const struct verb verbs[] = {
 	{"svc", "migrate", "NAME", 1, 1, VERB_MEMBER, "move a service to another node",
 		"Stopped there, started here; if that fails it is brought back.\n", opts_migrate,
 		svc_migrate},
+	{"svc", "reassign", "NAME", 1, 1, VERB_MEMBER, "take a service from a node that failed",
+		"Another is chosen now, and starts it when that one cannot be running it.\n",
+		opts_reassign, svc_reassign},
 	{"place", "plan", "", 0, 0, VERB_MEMBER, "which node would be chosen",
 		"Nothing is changed. Exit 5: none will do.\n", opts_place, place_plan},
 	{"place", "explain", "", 0, 0, VERB_MEMBER,

@@ -99,6 +99,7 @@ int svc_owner(struct ctx *ctx);
 int svc_can_run(struct ctx *ctx);
 int svc_logs(struct ctx *ctx);
 int svc_migrate(struct ctx *ctx);
+int svc_reassign(struct ctx *ctx);
 int migrate_abort(struct ctx *ctx);
 int migrate_history(struct ctx *ctx);
 int failover(struct ctx *ctx);

@@ -117,6 +117,16 @@ BLX_API int blx_migration_abort(
 BLX_API int blx_migration_wait(blx_client *client, const char *id,
 	const blx_service_opts *opts, blx_error *error);
 
+/*
+ * Takes it from a node that has failed, or is believed to have, without asking anything of
+ * that node: another is chosen at once, and starts it as soon as the one before cannot be
+ * running it any more. Of two who do this at once, one gets BLX_ECONFLICT: it is not on
+ * from any more, or it is being migrated. BLX_ENOENT "Service not found"; BLX_ENOPLACE:
+ * nowhere else. With wait: as blx_service_start().
+ */
+BLX_API int blx_service_reassign(blx_client *client, const char *name, const char *from,
+	const blx_service_opts *opts, blx_error *error);
+
 /* Time and chance: sorts by time, and is never made twice. */
 BLX_API void blx_migration_id(char ret_id[BLX_MIGRATION_ID_SIZE]);
 

@@ -50,6 +50,7 @@ struct blx__agent {
 	bool hold_due;           /* they do not know all of it yet */
 	bool ending;
 	unsigned under_way; /* reports, and calls of units */
+	uint64_t write_again_ns; /* no report before */
 	uint64_t answering; /* number of the answer to a migration under way; 0: none */
 };
 

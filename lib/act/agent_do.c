@@ -25,6 +25,9 @@
 /* So long may a bus be away before it is worth a word. */
 #define SILENT_NS (3 * NS_PER_S)
 
+/* Before a write is tried again that could not be done. */
+#define WRITE_AGAIN_NS (100 * NS_PER_MS)
+
 /* Before a stop that did nothing, or what the bus did not take, is tried again. */
 #define AGAIN_NS (500 * NS_PER_MS)
 
@@ -146,6 +149,11 @@ static void stop(struct blx__agent_entry *entry, int verb)
 
 /* ---- reports -------------------------------------------------------------------- */
 
+static bool may_write(const struct blx__agent *agent)
+{
+	return agent->ops->mono_ns(agent->data) >= agent->write_again_ns;
+}
+
 static void report(struct blx__agent_entry *entry, const struct blx__tree *tree,
 	const struct blx__agent_step *step)
 {
@@ -195,6 +203,11 @@ void blx__agent_ended(struct blx__agent *agent, uint64_t number, int code)
 			}
 			break;
 		}
+	}
+	/* After a conflict it is decided anew, by the record as it is then. What fails
+	 * otherwise may do so at once, again and again. */
+	if (code != 0 && code != BLX_ECONFLICT) {
+		agent->write_again_ns = agent->ops->mono_ns(agent->data) + WRITE_AGAIN_NS;
 	}
 	agent->ops->wake(agent->data);
 }
@@ -249,7 +262,8 @@ void blx__agent_step(struct blx__agent_entry *entry, const struct blx__tree *tre
 	} else if (step.verb != 0) {
 		stop(entry, step.verb);
 	}
-	if ((step.seen != BLX_SERVICE_UNKNOWN || step.is_note) && entry->report == 0) {
+	if ((step.seen != BLX_SERVICE_UNKNOWN || step.is_note) && entry->report == 0 &&
+		may_write(entry->agent)) {
 		report(entry, tree, &step);
 	}
 }
@@ -330,7 +344,7 @@ void blx__agent_answer(struct blx__agent *agent, const struct blx__tree *tree)
 	struct blx__item *item;
 	blx_migration migration;
 
-	if (agent->answering != 0 || !agent->held ||
+	if (agent->answering != 0 || !may_write(agent) || !agent->held ||
 		agent->lease_until_ns <= agent->ops->mono_ns(agent->data)) {
 		return; /* without a lease it could not run it */
 	}

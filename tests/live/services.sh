@@ -99,6 +99,12 @@ net_mend "$host"
 host_ready "$host"
 until_true 15 sh -c "'$BLIXARD' --socket '$dir/h$asked/sock' node show $node -o json | jq -e '.status == \"Active\"'"
 
+echo "-- taken from a node that nobody asks"
+node=$(field $asked web node)
+expect 5 "not on n9" host_on $asked svc reassign web --from n9
+expect 0 "Running on" host_on $asked --timeout 20s svc reassign web --from "$node" --wait
+[ "$(field $asked web node)" != "$node" ] || fail "it is on $node still"
+
 echo "-- drained"
 node=$(field $asked web node)
 expect 0 "" host_on $asked --timeout 20s node drain "$node" --wait

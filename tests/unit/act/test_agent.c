@@ -72,6 +72,12 @@ static void tell(int active)
 	fake.watch->changed(fake.watch, &status);
 }
 
+static struct {
+	bool taken;
+	unsigned count;
+	uint64_t number;
+} submitted;
+
 /* ---- the agent's own ------------------------------------------------------------ */
 
 static uint64_t op_mono_ns(void *data)
@@ -102,9 +108,10 @@ static uint64_t op_revision(void *data)
 static bool op_submit(const struct blx__txn *txn, uint64_t number, void *data)
 {
 	(void)txn;
-	(void)number;
 	(void)data;
-	return false;
+	submitted.count++;
+	submitted.number = number;
+	return submitted.taken;
 }
 
 static void op_wake(void *data)
@@ -123,6 +130,7 @@ static void begin(void)
 {
 	now = 100 * S;
 	memset(&fake, 0, sizeof fake);
+	memset(&submitted, 0, sizeof submitted);
 	fake.units.ops = &fake_ops;
 	feed_init(&feed, 1 << 20);
 	blx__agent_init(&agent, &ops, NULL, &fake.units, "A");
@@ -233,4 +241,35 @@ Test(agent_acts, one_that_is_asked_about_as_it_comes_here_stays, .init = begin, 
 	look();
 	cr_assert_not_null(fake.watch);
 	cr_assert_eq(fake.held, 1);
+}
+
+/* One that fails at once would keep a processor busy. */
+Test(agent_acts, a_report_that_fails_is_not_made_again_at_once, .init = begin, .fini = end)
+{
+	unsigned i;
+
+	submitted.taken = true;
+	put_web("A");
+	look();
+	tell(BLX_UNIT_ACTIVE);
+	look(); /* it is started to be set up, under this epoch */
+	cr_assert_not_null(fake.call);
+	fake.call->done(fake.call, &(blx_error)BLX_ERROR_INIT);
+	fake.call = NULL;
+	for (i = 0; i < 10; i++) {
+		tell(BLX_UNIT_ACTIVE);
+		look();
+		cr_assert_eq(submitted.count, 1);
+		if (i == 0) {
+			blx__agent_ended(&agent, submitted.number, BLX_EBUSY);
+		}
+		now += S / 200;
+	}
+	now += S / 10;
+	look();
+	cr_assert_eq(submitted.count, 2);
+	blx__agent_ended(&agent, submitted.number, BLX_ECONFLICT);
+	look();
+	cr_assert_eq(submitted.count, 3);
+	blx__agent_ended(&agent, submitted.number, 0);
 }

@@ -311,6 +311,29 @@ Test(service, one_that_runs_is_adopted_with_its_placement, .init = begin, .fini 
 		BLX_EEXIST);
 }
 
+Test(service, one_is_taken_from_a_node_that_failed, .init = begin, .fini = end)
+{
+	node("a");
+	node("b");
+	define("web");
+	get("web");
+	service.wanted = service.state = BLX_SERVICE_RUNNING;
+	service.epoch = 3;
+	(void)strcpy(service.owner, "a");
+	(void)strcpy(service.seen_node, "a");
+	put("web");
+	cr_assert_eq(blx_service_reassign(one.client, "web", "b", NULL, &one.error), BLX_ECONFLICT);
+	says(BLX_ECONFLICT, "reassign web: it is on a, not on b");
+	cr_assert_eq(blx_service_reassign(one.client, "none", "a", NULL, &one.error), BLX_ENOENT);
+	cr_assert_eq(blx_service_reassign(one.client, "web", "a", NULL, &one.error), 0, "%s",
+		one.error.message);
+	get("web");
+	cr_assert_str_eq(service.owner, "");
+	cr_assert_str_eq(service.prefer, "b");
+	cr_assert_eq(service.seen, BLX_SERVICE_UNKNOWN);
+	cr_assert_eq(blx_service_reassign(one.client, "web", "a", NULL, &one.error), BLX_ECONFLICT);
+}
+
 Test(service, what_operators_say_of_nodes_is_written, .init = begin, .fini = end)
 {
 	node("a");
