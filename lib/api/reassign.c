@@ -115,7 +115,7 @@ int blx_service_reassign(blx_client *client, const char *name, const char *from,
 	const blx_service_opts *user_opts, blx_error *error)
 {
 	struct reassignment what = {.client = client, .name = name, .from = from};
-	struct blx__service_wait wait = {.name = name, .end = BLX__SERVICE_RUNS};
+	struct blx__service_wait wait = {.name = name, .end = BLX__SERVICE_RUNS, .from = from};
 	blx_service_opts opts;
 	int rv;
 

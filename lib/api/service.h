@@ -11,6 +11,7 @@ struct blx__service_wait {
 	const char *name;
 	enum blx__service_end end;
 	int64_t restart;  /* that is to be done; 0: none */
+	const char *from; /* RUNS: on another than that; NULL: on any */
 	const char *id;   /* MOVED: of the migration; name is not known then */
 	uint64_t until_ns;
 	const blx_service_opts *opts;

@@ -37,6 +37,9 @@ static int judge_runs(
 {
 	bool restarted = service->restarted >= wait->restart;
 
+	if (wait->from != NULL && strcmp(service->owner, wait->from) == 0) {
+		return 1; /* this replica does not have it yet */
+	}
 	if (service->state == BLX_SERVICE_RUNNING && service->seen == BLX_SERVICE_RUNNING &&
 		restarted) {
 		return 0;
