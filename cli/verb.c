@@ -167,6 +167,11 @@ static const struct opt opts_migrate[] = {
 	{0},
 };
 
+static const struct opt opts_rpc[] = {
+	{"id", 0, "ID", "to ask again under: what was done already is not done again"},
+	{0},
+};
+
 static const struct opt opts_reassign[] = {
 	{"from", 0, "NODE", "where it is, and not to stay"},
 	OPT_WAIT,
@@ -499,6 +504,9 @@ const struct verb verbs[] = {
 		opts_join, cluster_join},
 	{"cluster", "leave", "", 0, 0, VERB_MEMBER,
 		"remove the member at --socket for good", NULL, NULL, cluster_leave},
+	{"debug", "rpc", "MEMBER FUNCTION [TEXT]", 2, 3, VERB_MEMBER,
+		"call a function that a program serves at its member",
+		"Prints the answer. Every member serves \"ping\".\n", opts_rpc, debug_rpc},
 	{"cluster", "status", "", 0, 0, VERB_MEMBER,
 		"what the member knows of itself and others", NULL, NULL, cluster_status},
 	{"cluster", "members", "", 0, 0, VERB_MEMBER, "list the members", NULL, NULL,

@@ -98,6 +98,7 @@ int svc_status(struct ctx *ctx);
 int svc_owner(struct ctx *ctx);
 int svc_can_run(struct ctx *ctx);
 int svc_logs(struct ctx *ctx);
+int debug_rpc(struct ctx *ctx);
 int svc_migrate(struct ctx *ctx);
 int svc_reassign(struct ctx *ctx);
 int migrate_abort(struct ctx *ctx);

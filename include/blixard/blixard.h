@@ -8,6 +8,7 @@
 #define BLIXARD_BLIXARD_H
 
 #include <blixard/cache.h>
+#include <blixard/call.h>
 #include <blixard/client.h>
 #include <blixard/error.h>
 #include <blixard/lease.h>

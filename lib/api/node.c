@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "client/client.h"
+#include "node/functions.h"
 #include "node/node.h"
 #include "sys/host.h"
 #include "sys/unit_bus.h"
@@ -338,6 +339,19 @@ int blx_node_state_get(blx_node *node, blx_node_state *ret_state)
 int blx_node_failure(blx_node *node, blx_error *error)
 {
 	return blx__node_failed(node->node, error);
+}
+
+int blx_node_serve(
+	blx_node *node, const char *name, blx_function function, void *data, blx_error *error)
+{
+	int rv;
+
+	if (node == NULL || name == NULL || name[0] == '\0' || strlen(name) >= BLX_CALL_NAME_MAX) {
+		return blx__error_set(error, BLX_EINVAL,
+			"serve: no member, or no name of 1 to %d bytes", BLX_CALL_NAME_MAX - 1);
+	}
+	rv = blx__functions_serve(blx__node_functions(node->node), name, function, data);
+	return rv == 0 ? 0 : blx__error_set(error, rv, "serve %s: out of memory", name);
 }
 
 uint64_t blx_node_loop_busy_max_ns(blx_node *node)

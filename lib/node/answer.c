@@ -171,6 +171,9 @@ void blx__node_answer_local(struct blx__node *node, struct blx__request *request
 	case BLX__OP_CAN_RUN:
 		blx__steward_can_run(&node->steward, request);
 		break;
+	case BLX__OP_CALL:
+		blx__functions_add(&node->functions, request);
+		break;
 	case BLX__OP_WATCH:
 		blx__watches_add(&node->watches, request);
 		break;

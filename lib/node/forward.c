@@ -5,6 +5,8 @@
 #include "base/mem.h"
 #include "node/impl.h"
 
+#include <string.h>
+
 /* Outlives its request when that ends first. */
 struct forward {
 	struct blx__request *request; /* borrowed; NULL: ended */
@@ -54,6 +56,11 @@ static void on_answer(int code, const struct blx__response *response, void *data
 	if (code == 0 && response->outcome == BLX_NOT_APPLIED) {
 		request->maybe_applied = was_maybe_applied; /* it did nothing */
 	}
+	if (blx__request_is_of_a_member(request)) {
+		blx__request_fail(request, BLX_ECONNECT,
+			"the member was lost while it performed this; it may have been done");
+		return;
+	}
 	/* No longer the leader, or the connection is gone: with the next one. */
 	blx__request_move(request, BLX__REQUEST_WAITING, &node->waiting);
 }
@@ -76,13 +83,36 @@ void blx__forward_begin(struct blx__node *node, struct blx__request *request, ra
 	if (blx__peers_call(node->peers, leader, &head, request->body, request->body_len,
 		    on_answer, forward) != 0) {
 		blx__free(forward);
-		blx__request_move(request, BLX__REQUEST_WAITING, &node->waiting);
+		if (blx__request_is_of_a_member(request)) {
+			blx__request_fail(request, BLX_ECONNECT,
+				"%s is not connected to that member", node->identity.name);
+		} else {
+			blx__request_move(request, BLX__REQUEST_WAITING, &node->waiting);
+		}
 		return;
 	}
 	request->maybe_applied = true;
 	node->counters.forwarded++;
 	blx__request_move(request, BLX__REQUEST_FORWARDED, &node->forwarded);
 	request->place = forward;
+}
+
+bool blx__forward_to(struct blx__node *node, struct blx__request *request, const char *name)
+{
+	raft_id id = blx__node_member_id(node, name);
+
+	if (strcmp(name, node->identity.name) == 0) {
+		return false;
+	}
+	if (id == 0) {
+		blx__request_fail(request, BLX_ENOTMEMBER, "there is no member %s", name);
+	} else if ((request->flags & BLX__CALL_FORWARDED) != 0) {
+		blx__request_fail(
+			request, BLX_EPROTO, "%s is not %s", node->identity.name, name);
+	} else {
+		blx__forward_begin(node, request, id);
+	}
+	return true;
 }
 
 void blx__forward_forget(struct blx__request *request)

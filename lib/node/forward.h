@@ -9,9 +9,16 @@
 #include "node/request.h"
 
 #include <raft.h>
+#include <stdbool.h>
 
 /* FORWARDED, or WAITING where the leader is not connected. */
 void blx__forward_begin(struct blx__node *node, struct blx__request *request, raft_id leader);
+
+/*
+ * What a certain member is asked, in the name of the request: true: it is on its way there, or
+ * has ended, for there is no such member, or none is connected. False: this is the one.
+ */
+bool blx__forward_to(struct blx__node *node, struct blx__request *request, const char *name);
 
 /* A request ends before its answer came. */
 void blx__forward_forget(struct blx__request *request);

@@ -12,6 +12,7 @@
 #include "node/forward.h"
 #include "node/guard.h"
 #include "node/hosts.h"
+#include "node/functions.h"
 #include "node/identity.h"
 #include "node/images.h"
 #include "node/io.h"
@@ -88,6 +89,7 @@ struct blx__node {
 	struct blx__overseer overseer;
 	struct blx__hosts hosts;
 	struct blx__steward steward;
+	struct blx__functions functions;
 	unsigned own_writes; /* own_write.h: under way */
 	struct blx__timer tick;
 

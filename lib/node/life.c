@@ -215,7 +215,8 @@ static int node_open(struct blx__node *node, blx_error *error)
 	const struct blx__files *files = node->env->files;
 	int rv = opts_check(&node->opts, error);
 
-	if (rv == 0 && node_strings(node) != 0) {
+	if (rv == 0 &&
+		(node_strings(node) != 0 || blx__functions_init(&node->functions, node) != 0)) {
 		rv = blx__error_set(error, BLX_ENOMEM, "open %s: out of memory",
 			node->opts.data_dir);
 	}
@@ -505,6 +506,7 @@ void blx__node_free(struct blx__node *node)
 	blx__keeper_finish(&node->keeper);
 	blx__overseer_finish(&node->overseer);
 	blx__steward_finish(&node->steward);
+	blx__functions_finish(&node->functions);
 	if (node->lock != NULL) {
 		node->lock->files->ops->close(node->lock);
 	}

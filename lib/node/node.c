@@ -42,6 +42,11 @@ bool blx__node_lease_holds(struct blx__node *node)
 	return blx__read_lease_holds(&node->read_lease);
 }
 
+struct blx__functions *blx__node_functions(struct blx__node *node)
+{
+	return &node->functions;
+}
+
 struct blx__env *blx__node_env(struct blx__node *node)
 {
 	return node->env;

@@ -80,6 +80,7 @@ int blx__node_failed(struct blx__node *node, blx_error *error);
 const struct blx__identity *blx__node_identity(const struct blx__node *node);
 
 struct blx__env *blx__node_env(struct blx__node *node);
+struct blx__functions *blx__node_functions(struct blx__node *node);
 
 /* ANY THREAD: what this member takes the cluster's time for: its own wall clock, or what
  * the log has come to (old if nothing was written) where that is ahead. */

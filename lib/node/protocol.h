@@ -47,7 +47,9 @@ enum blx__op {
 	BLX__OP_HEALTH = 19,      /* of the members, as the leader hears them; answer: JSON text */
 	BLX__OP_HOST_KEEP = 20,   /* between members: name; answered when the leader is confirmed,
 				   * node/hosts.h */
-	BLX__OP_CAN_RUN = 21      /* node, service: asked of that node; answer: "yes", or why not */
+	BLX__OP_CAN_RUN = 21,     /* node, service: asked of that node; answer: "yes", or why not */
+	BLX__OP_CALL = 22         /* member, function, id, arguments: of that member,
+				   * node/functions.h */
 };
 
 enum blx__call_flags {

@@ -28,6 +28,11 @@ void blx__request_submit(struct blx__node *node, struct blx__request *request)
 	blx__env_post(node->env, &node->intake_post);
 }
 
+bool blx__request_is_of_a_member(const struct blx__request *request)
+{
+	return request->op == BLX__OP_CAN_RUN || request->op == BLX__OP_CALL;
+}
+
 bool blx__request_is_write(const struct blx__request *request)
 {
 	switch (request->op) {
@@ -37,6 +42,7 @@ bool blx__request_is_write(const struct blx__request *request)
 	case BLX__OP_REMOVE:
 	case BLX__OP_TRANSFER:
 	case BLX__OP_JOIN:
+	case BLX__OP_CALL:
 		return true;
 	default:
 		return false;
@@ -73,6 +79,7 @@ static void request_detach(struct blx__request *request)
 		blx__changes_forget(&node->changes, request);
 		blx__images_forget(request);
 		blx__queries_forget(request);
+		blx__functions_forget(request);
 	} else if (request->state == BLX__REQUEST_WATCHING) {
 		blx__watches_forget(&node->watches, request);
 	}
@@ -117,7 +124,8 @@ static const char *why_late(const struct blx__request *request)
 {
 	switch (request->state) {
 	case BLX__REQUEST_FORWARDED:
-		return "the leader has not answered";
+		return blx__request_is_of_a_member(request) ? "that member has not answered"
+							    : "the leader has not answered";
 	case BLX__REQUEST_APPLYING:
 		return "this replica has not caught up";
 	case BLX__REQUEST_READING:

@@ -83,6 +83,9 @@ void blx__request_finish(struct blx__request *request, const struct blx__respons
 __attribute__((format(printf, 3, 4))) void blx__request_fail(struct blx__request *request,
 	int code, const char *format, ...);
 
+/* Is it for a certain member, so that another would not do? */
+bool blx__request_is_of_a_member(const struct blx__request *request);
+
 /* Is it a write, so that a failure needs an outcome? */
 bool blx__request_is_write(const struct blx__request *request);
 

@@ -343,14 +343,8 @@ void blx__steward_can_run(struct blx__steward *steward, struct blx__request *req
 	if (!blx__reader_done(&reader) || name == NULL || service == NULL) {
 		blx__request_fail(
 			request, BLX_EPROTO, "can a service run: the request is malformed");
-	} else if (strcmp(name, node->identity.name) == 0) {
+	} else if (!blx__forward_to(node, request, name)) {
 		answer_can_run(steward, request, service);
-	} else if (blx__node_member_id(node, name) == 0) {
-		blx__request_fail(request, BLX_ENOTMEMBER, "there is no member %s", name);
-	} else if ((request->flags & BLX__CALL_FORWARDED) != 0) {
-		blx__request_fail(request, BLX_EPROTO, "%s is not %s", node->identity.name, name);
-	} else {
-		blx__forward_begin(node, request, blx__node_member_id(node, name));
 	}
 }
 

@@ -32,6 +32,16 @@ field a capabilities | grep -q "$(uname -m)" || fail "capabilities: $(field a ca
 [ "$(on b node ls -o json | jq -r 'keys | join(" ")')" = "a b c" ] || fail "not the three"
 expect 0 "Healthy; 1 voters may fail still" on b health
 
+echo "-- a function of another member"
+for name in "${names[@]}"; do expect 0 "hello" on a debug rpc "$name" ping hello; done
+expect 0 '{"value":"x"}' on b debug rpc c ping x -o json
+expect 4 "there is no member nobody" on a debug rpc nobody ping
+expect 1 'c serves no "nothing"' on a debug rpc c nothing
+kill -STOP "${pid_of[c]}"
+expect 6 "may have been" on a --timeout 1s debug rpc c ping x
+kill -CONT "${pid_of[c]}"
+ready c
+
 echo "-- drained, and labelled"
 next_revision() { # NODE
 	on "$1" sql --consistent "SELECT max(mod_revision) + 1 AS r FROM kv" -o json | jq .r
