@@ -65,7 +65,7 @@ enum blx_unit_verb {
  * manager; BLX_ECONFLICT: it goes against another job; BLX_ECANCELED: another job took
  * its place; BLX_EDEPENDENCY: a unit it needs failed; BLX_ESKIPPED: a condition of
  * the unit does not hold; BLX_EFAILED: it failed, the message has systemd's result;
- * BLX_ETIMEOUT: not done within timeout_ms, or within the job's own limit;
+ * BLX_ETIMEOUT: not done within timeout_ms, or within the job's own limit (JobTimeoutSec=);
  * BLX_ECONNECT: the bus went away meanwhile. After these two it may be done yet.
  */
 BLX_API int blx_unit_start(

@@ -153,6 +153,26 @@ static void fail_message(struct blx__doing *doing, sd_bus_message *m)
 
 static void step(struct blx__doing *doing);
 
+/* What of: the unit knows. */
+static void on_post_mortem(struct blx__unit_read *read, const blx_unit_status *status)
+{
+	struct blx__doing *doing = read->data;
+	bool known = status != NULL && status->result[0] != '\0' &&
+		     strcmp(status->result, "success") != 0;
+
+	doing->reading = false;
+	fail(doing, BLX_EFAILED, "it failed%s%s", known ? ": " : "", known ? status->result : "");
+}
+
+static void read_unit(struct blx__doing *doing,
+	void (*cb)(struct blx__unit_read *read, const blx_unit_status *status))
+{
+	doing->read = (struct blx__unit_read){.cb = cb, .data = doing};
+	doing->reading = true;
+	blx__unit_read_begin(
+		&doing->read, blx__bus_get(doing->manager->bus), doing->call->unit);
+}
+
 static void job_ended(struct blx__doing *doing, const char *result)
 {
 	static const struct {
@@ -162,7 +182,6 @@ static void job_ended(struct blx__doing *doing, const char *result)
 	} results[] = {
 		{"canceled", BLX_ECANCELED, "another job took its place"},
 		{"timeout", BLX_ETIMEOUT, "its job was given up by systemd"},
-		{"failed", BLX_EFAILED, "it failed"},
 		{"dependency", BLX_EDEPENDENCY, "a unit that it needs failed"},
 		{"skipped", BLX_ESKIPPED, "skipped by systemd"},
 		{"invalid", BLX_EINVAL, "this cannot be done to it in its state"},
@@ -178,6 +197,10 @@ static void job_ended(struct blx__doing *doing, const char *result)
 	if (strcmp(result, "done") == 0) {
 		doing->step++;
 		step(doing);
+		return;
+	}
+	if (strcmp(result, "failed") == 0) {
+		read_unit(doing, on_post_mortem);
 		return;
 	}
 	for (i = 0; i < sizeof results / sizeof results[0]; i++) {
@@ -371,10 +394,7 @@ static void step_look(struct blx__doing *doing)
 		finish(doing);
 		return;
 	}
-	doing->read = (struct blx__unit_read){.cb = on_looked, .data = doing};
-	doing->reading = true;
-	blx__unit_read_begin(
-		&doing->read, blx__bus_get(doing->manager->bus), doing->call->unit);
+	read_unit(doing, on_looked);
 }
 
 static void step(struct blx__doing *doing)

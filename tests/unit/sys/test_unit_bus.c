@@ -361,6 +361,10 @@ Test(unit_bus, each_result_of_a_job_has_its_code, .init = begin, .fini = end)
 		script.result = results[i].result;
 		cr_assert_eq(perform(BLX_UNIT_START), results[i].code, "%s", results[i].result);
 	}
+	script.result = "failed";
+	script.unit_result = "oom-kill";
+	cr_assert_eq(perform(BLX_UNIT_START), BLX_EFAILED);
+	cr_assert_not_null(strstr(told.message, "it failed: oom-kill"), "%s", told.message);
 }
 
 Test(unit_bus, done_is_not_the_same_as_active, .init = begin, .fini = end)
