@@ -7,7 +7,7 @@
  * All of this writes what is wanted to the store. The leader decides where, the members
  * with BLX_NODE_SERVICES do it on their hosts, and what they see comes back in the record:
  * so every call may be repeated, and nothing depends on who hears it. A service that is
- * not shared runs on one node at a time: node.h and the guide say what that rests on.
+ * not shared runs on one node at a time: docs/services.md says what that rests on.
  *
  * All functions are safe from any thread. timeout_ms as everywhere; 0: the default.
  */
