@@ -184,14 +184,17 @@ void blx__plan_agent(const struct blx__agent_view *view, struct blx__agent_step 
 	const struct blx__agent_wish *wish = view->wish;
 
 	*ret_step = (struct blx__agent_step){.verb = 0};
-	note_silence(view, ret_step);
-	if (!is_known(view->status) || ret_step->is_note) {
+	if (!is_known(view->status)) {
+		note_silence(view, ret_step);
 		return;
 	}
 	if (blx__agent_wish_is_to_run(wish) && (wish->shared || view->licensed)) {
 		run(view, ret_step);
 	} else {
 		rest(view, ret_step);
+	}
+	if (ret_step->seen == BLX_SERVICE_UNKNOWN) {
+		note_silence(view, ret_step);
 	}
 }
 

@@ -254,6 +254,17 @@ Test(agent, a_manager_that_is_silent_for_long_is_told_of_once_and_until_it_answe
 	cr_assert_str_eq(service.detail, "");
 }
 
+/* Whether that can be written down or not. */
+Test(agent, what_has_to_stop_is_stopped_first)
+{
+	given(BLX_UNIT_ACTIVE);
+	wish.said_silent = true;
+	view.licensed = false;
+	when_decided();
+	then(BLX_UNIT_STOP, 0);
+	cr_assert(step.is_note);
+}
+
 Test(agent, failures_are_forgotten_one_after_the_other)
 {
 	blx_service service;
