@@ -11,7 +11,7 @@
 
 int svc_migrate(struct ctx *ctx)
 {
-	blx_service_opts opts = BLX_SERVICE_OPTS_INIT;
+	blx_service_opts opts;
 	const char *to = opt_text(&ctx->args, "to");
 	char id[BLX_MIGRATION_ID_SIZE] = "";
 	blx_error error = BLX_ERROR_INIT;
@@ -21,10 +21,7 @@ int svc_migrate(struct ctx *ctx)
 	if (rv != EXIT_OK) {
 		return rv;
 	}
-	opts.timeout_ms = ctx_left_ms(ctx);
-	opts.wait = opt_flag(&ctx->args, "wait");
-	opts.progress = svc_progress;
-	opts.data = ctx;
+	opts = svc_opts_of(ctx);
 	if (blx_service_migrate(ctx->client, ctx->args.words[0], to, &opts, id, &error) != 0) {
 		return fail(ctx, &error);
 	}
@@ -37,7 +34,7 @@ int svc_migrate(struct ctx *ctx)
 
 int svc_reassign(struct ctx *ctx)
 {
-	blx_service_opts opts = BLX_SERVICE_OPTS_INIT;
+	blx_service_opts opts;
 	const char *from = opt_text(&ctx->args, "from");
 	blx_error error = BLX_ERROR_INIT;
 	int rv = from != NULL ? ctx_connect(ctx)
@@ -46,10 +43,7 @@ int svc_reassign(struct ctx *ctx)
 	if (rv != EXIT_OK) {
 		return rv;
 	}
-	opts.timeout_ms = ctx_left_ms(ctx);
-	opts.wait = opt_flag(&ctx->args, "wait");
-	opts.progress = svc_progress;
-	opts.data = ctx;
+	opts = svc_opts_of(ctx);
 	if (blx_service_reassign(ctx->client, ctx->args.words[0], from, &opts, &error) != 0) {
 		return fail(ctx, &error);
 	}

@@ -13,9 +13,8 @@ struct ctx;
  * JSON. */
 json_t *record_json(int kind, const void *value, size_t len);
 
-/* Says how far a service is; data is the struct ctx. */
-void svc_progress(const char *name, const blx_service *service,
-	const blx_migration *migration, void *data);
+/* For a call that may wait: the time that is left, --wait, and who says how far it is. */
+blx_service_opts svc_opts_of(struct ctx *ctx);
 
 /* All of a kind, and one by the first argument. */
 int record_ls(struct ctx *ctx, int kind);

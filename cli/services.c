@@ -151,7 +151,7 @@ int svc_rm(struct ctx *ctx)
 
 /* ---- start, stop, restart ------------------------------------------------------- */
 
-void svc_progress(const char *name, const blx_service *service,
+static void on_progress(const char *name, const blx_service *service,
 	const blx_migration *migration, void *data)
 {
 	const struct ctx *ctx = data;
@@ -168,20 +168,27 @@ void svc_progress(const char *name, const blx_service *service,
 	}
 }
 
+blx_service_opts svc_opts_of(struct ctx *ctx)
+{
+	blx_service_opts opts = BLX_SERVICE_OPTS_INIT;
+
+	opts.timeout_ms = ctx_left_ms(ctx);
+	opts.wait = opt_flag(&ctx->args, "wait");
+	opts.progress = on_progress;
+	opts.data = ctx;
+	return opts;
+}
+
 typedef int (*service_call)(blx_client *client, const char *name,
 	const blx_service_opts *opts, blx_error *error);
 
 static int perform(struct ctx *ctx, service_call call, const char *node)
 {
-	blx_service_opts opts = BLX_SERVICE_OPTS_INIT;
 	blx_error error = BLX_ERROR_INIT;
 	int rv = ctx_connect(ctx);
+	blx_service_opts opts = svc_opts_of(ctx);
 
-	opts.timeout_ms = ctx_left_ms(ctx);
-	opts.wait = opt_flag(&ctx->args, "wait");
 	opts.node = node;
-	opts.progress = svc_progress;
-	opts.data = ctx;
 	if (rv == EXIT_OK && call(ctx->client, ctx->args.words[0], &opts, &error) != 0) {
 		return fail(ctx, &error);
 	}
