@@ -193,10 +193,13 @@ void sim_member_note_met(const struct sim_member *member)
 	struct sim_cluster *cluster = member->cluster;
 	unsigned i;
 
-	for (i = 0; known != NULL && i < cluster->plan->members; i++) {
+	if (known == NULL || member->number >= cluster->plan->members) {
+		return;
+	}
+	for (i = 0; i < cluster->plan->members; i++) {
 		/* Founders have their ids in their order. */
 		if (i != member->number && blx__known_instance(known, i + 1) != 0) {
-			cluster->members[i].met = true;
+			cluster->members[i].met |= 1u << member->number;
 		}
 	}
 }

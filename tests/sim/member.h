@@ -31,7 +31,7 @@ struct sim_member {
 	enum sim_member_state state;
 	struct blx__node *node;
 	unsigned incarnation;
-	bool met;     /* another remembers its data directory */
+	unsigned met; /* bits: who of the founders remembers its data directory */
 	bool ghost;   /* made anew under the identity of one whose disk was lost */
 	bool hurt;    /* its disk has been at fault: it may stop by itself */
 	bool damaged; /* what its disk holds was damaged: it may refuse to start */

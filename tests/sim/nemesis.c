@@ -284,8 +284,19 @@ static void wipe(struct sim_nemesis *nemesis)
 	victim->state = SIM_MEMBER_GONE;
 }
 
-/* What an operator should not do: it has forgotten its votes and what it acknowledged. Whom
- * nobody has met gave none. */
+/* Whom nobody has met gave no vote, and is a founder as others. Else so many must remember it
+ * that the others are no majority with it: where fewer do, nobody can tell that it is not the
+ * one that it was, and that is not for the cluster to mend. */
+static bool can_be_told(const struct sim_cluster *cluster, const struct sim_member *victim)
+{
+	unsigned founders = cluster->plan->members;
+	unsigned majority = founders / 2 + 1;
+	unsigned met = (unsigned)__builtin_popcount(victim->met);
+
+	return met == 0 || met > founders - majority;
+}
+
+/* What an operator should not do: it has forgotten its votes and what it acknowledged. */
 static void make_ghost(struct sim_nemesis *nemesis)
 {
 	struct sim_cluster *cluster = nemesis->cluster;
@@ -297,11 +308,12 @@ static void make_ghost(struct sim_nemesis *nemesis)
 	}
 	for (i = 0; i < cluster->count; i++) {
 		sim_member_note_met(&cluster->members[i]);
+		cluster->members[i].met &= ~(1u << victim->number); /* it has forgotten whom */
 	}
 	sim_disk_wipe(&victim->env.disk);
 	victim->state = SIM_MEMBER_GONE;
-	victim->ghost = victim->met;
-	if (victim->number < cluster->plan->members &&
+	victim->ghost = victim->met != 0;
+	if (victim->number < cluster->plan->members && can_be_told(cluster, victim) &&
 		sim_member_found(victim, cluster->plan->members)) {
 		sim_tell(cluster->world, victim->name,
 			"has lost its disk, and is made anew under its old identity");
