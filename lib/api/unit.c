@@ -71,18 +71,7 @@ static void release(blx_units *units)
 	blx__free(units);
 }
 
-/* By something that any manager answers. */
-static int try_it(blx_units *units, const char *manager, blx_error *error)
-{
-	blx_unit_status status = {.size = sizeof status};
-	int rv = blx_unit_status_get(units, "basic.target", OPEN_TIMEOUT_MS, &status, error);
-
-	return rv == 0 || rv == BLX_EPERM
-		       ? 0
-		       : blx__error_set(error, BLX_ECONNECT,
-				 "service manager %s: cannot be reached",
-				 manager != NULL && manager[0] != '\0' ? manager : "of the system");
-}
+static int probe(blx_units *units, blx_error *error);
 
 int blx_units_open(const blx_units_opts *user_opts, blx_units **ret_units, blx_error *error)
 {
@@ -117,10 +106,10 @@ int blx_units_open(const blx_units_opts *user_opts, blx_units **ret_units, blx_e
 		release(units);
 		return blx__error_set(error, BLX_ENOMEM, "units: no thread can be made");
 	}
-	rv = try_it(units, inner.manager, error);
-	if (rv != 0) {
+	if (probe(units, error) != 0) {
 		blx_units_close(units);
-		return rv;
+		return blx__error_set(error, BLX_ECONNECT, "service manager %s: cannot be reached",
+			inner.manager != NULL ? inner.manager : "of the system");
 	}
 	*ret_units = units;
 	return 0;
@@ -343,8 +332,8 @@ static void watch_free(blx_unit_watch *watch)
 	blx__free(watch);
 }
 
-int blx_unit_watch_open(blx_units *units, const char *unit, blx_unit_watch_cb cb, void *data,
-	blx_unit_watch **ret_watch, blx_error *error)
+static int watch_open(blx_units *units, const char *unit, bool is_probe, blx_unit_watch_cb cb,
+	void *data, blx_unit_watch **ret_watch, blx_error *error)
 {
 	blx_unit_watch *watch;
 	int rv;
@@ -365,8 +354,11 @@ int blx_unit_watch_open(blx_units *units, const char *unit, blx_unit_watch_cb cb
 	watch->cb = cb;
 	watch->data = data;
 	watch->error = error;
-	watch->inner = (struct blx__unit_watch){
-		.manager = "", .unit = watch->unit, .changed = on_changed, .data = watch};
+	watch->inner = (struct blx__unit_watch){.manager = "",
+		.unit = watch->unit,
+		.is_probe = is_probe,
+		.changed = on_changed,
+		.data = watch};
 	(void)sem_init(&watch->done, 0, 0);
 	blx__post_init(&watch->begin, on_begin, watch);
 	blx__post_init(&watch->end, on_end, watch);
@@ -379,6 +371,12 @@ int blx_unit_watch_open(blx_units *units, const char *unit, blx_unit_watch_cb cb
 	}
 	*ret_watch = watch;
 	return 0;
+}
+
+int blx_unit_watch_open(blx_units *units, const char *unit, blx_unit_watch_cb cb, void *data,
+	blx_unit_watch **ret_watch, blx_error *error)
+{
+	return watch_open(units, unit, false, cb, data, ret_watch, error);
 }
 
 void blx_unit_watch_close(blx_unit_watch *watch)
@@ -429,19 +427,14 @@ static bool wait_told(struct looker *looker, uint32_t timeout_ms)
 	return looker->is_told;
 }
 
-int blx_unit_status_get(blx_units *units, const char *unit, uint32_t timeout_ms,
+static int look_at(blx_units *units, const char *unit, bool is_probe, uint32_t timeout_ms,
 	blx_unit_status *ret_status, blx_error *error)
 {
 	struct looker looker = {.lock = PTHREAD_MUTEX_INITIALIZER,
 		.told = PTHREAD_COND_INITIALIZER};
 	blx_unit_watch *watch;
-	int rv;
+	int rv = watch_open(units, unit, is_probe, on_looked, &looker, &watch, error);
 
-	if (ret_status == NULL) {
-		return blx__error_set(error, BLX_EINVAL, "%s: nowhere to put its status",
-			unit != NULL ? unit : "a unit");
-	}
-	rv = blx_unit_watch_open(units, unit, on_looked, &looker, &watch, error);
 	if (rv != 0) {
 		return rv;
 	}
@@ -453,6 +446,24 @@ int blx_unit_status_get(blx_units *units, const char *unit, uint32_t timeout_ms,
 	}
 	blx_unit_watch_close(watch);
 	return rv;
+}
+
+int blx_unit_status_get(blx_units *units, const char *unit, uint32_t timeout_ms,
+	blx_unit_status *ret_status, blx_error *error)
+{
+	if (ret_status == NULL) {
+		return blx__error_set(error, BLX_EINVAL, "%s: nowhere to put its status",
+			unit != NULL ? unit : "a unit");
+	}
+	return look_at(units, unit, false, timeout_ms, ret_status, error);
+}
+
+/* By something that any manager answers. */
+static int probe(blx_units *units, blx_error *error)
+{
+	blx_unit_status status = {.size = sizeof status};
+
+	return look_at(units, "basic.target", true, OPEN_TIMEOUT_MS, &status, error);
 }
 
 /* ---- the guard and the gate ----------------------------------------------------- */

@@ -59,6 +59,7 @@ struct blx__unit_watch {
 	const char *unit;
 	bool gated; /* it is exclusive: it starts here only if the gate says so, whoever
 		     * starts it, from the watch on and for good */
+	bool is_probe; /* whether the manager answers is the question: no list forbids that */
 	uint32_t stop_timeout_ms; /* and then takes so long to be stopped at most, twice */
 	/* Soon after watch(), and whenever something of it is another. status->active is
 	 * BLX_UNIT_LOST while the manager cannot be reached. Borrowed until return. */

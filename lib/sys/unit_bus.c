@@ -399,7 +399,7 @@ static int op_watch(struct blx__units *units, struct blx__unit_watch *watch, blx
 	struct blx__unit_bus *bus = bus_of(units);
 	struct blx__unit_manager *manager;
 	struct blx__watched *watched;
-	int rv = blx__unit_allowed(bus, watch->unit, error);
+	int rv = watch->is_probe ? 0 : blx__unit_allowed(bus, watch->unit, error);
 
 	if (rv != 0) {
 		return rv;
