@@ -455,6 +455,12 @@ static int judge(const blx_place_model *model, const char *name, const blx_servi
 	return there ? 0 : blx__error_set(error, BLX_ENOENT, "there is no node %s", node);
 }
 
+/* It will know in a moment: of the unit, or of the service at all, which we have just read. */
+static bool is_to_come(int code)
+{
+	return code == BLX_EBUSY || code == BLX_ENOENT;
+}
+
 /* What its own member says of the unit. */
 static int ask_member(blx_client *client, const char *name, const char *node,
 	uint64_t until_ns, struct blx__buf *text, blx_error *error)
@@ -470,7 +476,7 @@ static int ask_member(blx_client *client, const char *name, const char *node,
 	blx__put_text(&body, name);
 	ask.body = body.data;
 	ask.body_len = body.len;
-	while (rv == BLX_EBUSY) {
+	while (is_to_come(rv)) {
 		ask.timeout_ms = blx__left_ms(until_ns);
 		rv = blx__client_call(client, &ask, &answer, error);
 		if (rv == 0 && (answer.body_len != 3 || memcmp(answer.body, "yes", 3) != 0)) {
@@ -478,10 +484,10 @@ static int ask_member(blx_client *client, const char *name, const char *node,
 			blx__buf_append(text, "\n", 1);
 		}
 		blx__answer_finish(&answer);
-		if (rv == BLX_EBUSY && blx__client_now_ns() >= until_ns) {
+		if (is_to_come(rv) && blx__client_now_ns() >= until_ns) {
 			break;
 		}
-		if (rv == BLX_EBUSY) {
+		if (is_to_come(rv)) {
 			(void)nanosleep(&pause, NULL);
 		}
 	}
