@@ -46,6 +46,8 @@ expect 1 "No suitable nodes" host_on 2 svc status stuck
 expect 0 "" host_on 2 --timeout 20s node drain n1 --wait
 
 echo "-- in the order of their priorities"
+has_ended() { host_on 2 migrate history -o json | jq -e '[.[].service] | index("slow")'; }
+until_true 10 has_ended
 order=$(host_on 2 migrate history -o json | jq -r '[to_entries | sort_by(.value.started_at)[] | .value.service] | join(" ")')
 echo "$order"
 case "$order" in

@@ -52,7 +52,7 @@ expect 0 'node b changed: labels none -> {"disk":"ssd","rack":"7"}' on b events 
 expect 0 "" on a node label b rack=
 [ "$(field b labels)" = '{"disk":"ssd"}' ] || fail "labels: $(field b labels)"
 expect 0 "" on a node set b cpu=1500 taints=gpu,old zone=east
-[ "$(on a node show b -o json | jq -c '[.cpu, .taints, .zone, .fixed]')" = '[1500,["gpu","old"],"east",["cpu"]]' ] ||
+[ "$(on a node show b --consistent -o json | jq -c '[.cpu, .taints, .zone, .fixed]')" = '[1500,["gpu","old"],"east",["cpu"]]' ] ||
 	fail "set: $(on a node show b -o json)"
 expect 5 "has taints that are not tolerated: gpu old" on a place why-not b
 sleep 2.5 # the member looks at its record now and then
