@@ -29,7 +29,7 @@ for name in "${names[@]}"; do until_field "$name" status '"Active"'; done
 [ "$(field a cpu)" = "$(($(nproc) * 1000))" ] || fail "cpu: $(field a cpu)"
 [ "$(field a memory)" -gt 100 ] || fail "memory: $(field a memory)"
 field a capabilities | grep -q "$(uname -m)" || fail "capabilities: $(field a capabilities)"
-[ "$(on b node ls -o json | jq -r 'keys | join(" ")')" = "a b c" ] || fail "not the three"
+[ "$(on b node ls --consistent -o json | jq -r 'keys | join(" ")')" = "a b c" ] || fail "not the three"
 expect 0 "Healthy; 1 voters may fail still" on b health
 
 echo "-- a function of another member"

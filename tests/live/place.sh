@@ -19,7 +19,7 @@ expect 2 "must be one of Pending Bound" on a kv put /:reservations/v1 '{"node":"
 expect 0 "revision" on a kv put /:reservations/v1 '{"node":"n1","cpu":3000,"memory":1024,"state":"Bound"}'
 expect 0 "revision" on a kv put /:services/db '{"state":"Running","node":"n2","cpu":500,"memory":512,"group":"g","later":1}'
 expect 0 "NAME  STATUS  HEALTH" on b node ls --consistent
-[ "$(on b node show n1 -o json | jq -c '[.cpu, .labels.disk]')" = '[4000,"ssd"]' ] || fail "node show"
+[ "$(on b node show n1 --consistent -o json | jq -c '[.cpu, .labels.disk]')" = '[4000,"ssd"]' ] || fail "node show"
 expect 0 "Running" on b svc show db --consistent
 expect 0 "Bound" on b reservation ls --consistent
 expect 4 "not found" on a vm show none
