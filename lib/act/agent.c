@@ -114,19 +114,18 @@ static struct blx__agent_entry *entry_create(struct blx__agent *agent, const uin
 	return entry;
 }
 
-static bool is_exclusive(const struct blx__agent_entry *entry)
+/* And was run by the cluster at some time. */
+static bool is_exclusive(const struct blx__agent_wish *wish)
 {
-	return !entry->wish.shared && entry->wish.epoch > 0;
+	return !wish->shared && wish->epoch > 0;
 }
 
 /* Who may run it here starts it, which begins with the guard: bound to one that is not there,
  * one that runs already would be stopped. */
 static bool is_to_be_gated(const struct blx__agent_entry *entry)
 {
-	const struct blx__agent *agent = entry->agent;
-	bool licensed = agent->held && agent->lease_until_ns > agent->ops->mono_ns(agent->data);
-
-	return is_exclusive(entry) && !(licensed && blx__agent_wish_is_to_run(&entry->wish));
+	return is_exclusive(&entry->wish) && !(blx__agent_is_licensed(entry->agent) &&
+						     blx__agent_wish_is_to_run(&entry->wish));
 }
 
 static void watch(struct blx__agent_entry *entry)
@@ -224,7 +223,7 @@ blx_service *blx__agent_read(
 
 static bool concerns(const struct blx__agent_wish *wish)
 {
-	return wish->owned || wish->here || (!wish->shared && wish->epoch > 0);
+	return wish->owned || wish->here || is_exclusive(wish);
 }
 
 /* All that the record says, at once: whoever reads it first, the next look finds it taken. */

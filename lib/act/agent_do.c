@@ -224,7 +224,7 @@ static void view_of(const struct blx__agent_entry *entry, struct blx__agent_view
 
 	*view = (struct blx__agent_view){.wish = &entry->wish,
 		.status = entry->known ? &entry->status : NULL,
-		.licensed = agent->held && agent->lease_until_ns > now,
+		.licensed = blx__agent_is_licensed(agent),
 		.confirmed = had,
 		.alone = !had && agent->lease_ns != 0 &&
 			 now - agent->begun_ns > agent->lease_ns,
@@ -280,7 +280,7 @@ int blx__agent_entry_can_run(
 		return BLX_ENOPLACE;
 	}
 	if (!blx__agent_is_answered(entry)) {
-		(void)snprintf(ret_why, BLX_TEXT_MAX, "its service manager does not answer");
+		(void)snprintf(ret_why, BLX_TEXT_MAX, BLX__AGENT_SILENT);
 		return BLX_EBUSY;
 	}
 	if (entry->status.load == BLX_UNIT_MASKED) {
@@ -344,8 +344,7 @@ void blx__agent_answer(struct blx__agent *agent, const struct blx__tree *tree)
 	struct blx__item *item;
 	blx_migration migration;
 
-	if (agent->answering != 0 || !may_write(agent) || !agent->held ||
-		agent->lease_until_ns <= agent->ops->mono_ns(agent->data)) {
+	if (agent->answering != 0 || !may_write(agent) || !blx__agent_is_licensed(agent)) {
 		return; /* without a lease it could not run it */
 	}
 	item = blx__cursor_seek(&cursor, tree, (const uint8_t *)dir, sizeof dir - 1);

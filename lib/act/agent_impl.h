@@ -60,6 +60,12 @@ struct blx__agent_entry {
 blx_service *blx__agent_read(
 	const struct blx__agent_entry *entry, const struct blx__tree *tree);
 
+/* Does the lease of this host run, and do the guard and the gate know what by? */
+static inline bool blx__agent_is_licensed(const struct blx__agent *agent)
+{
+	return agent->held && agent->lease_until_ns > agent->ops->mono_ns(agent->data);
+}
+
 /* Is it known what its unit does? */
 static inline bool blx__agent_is_answered(const struct blx__agent_entry *entry)
 {

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "plan/hand.h"
+#include "plan/place.h"
 
 #include <blixard/placement.h>
 #include <blixard/service.h>
@@ -39,7 +40,7 @@ static int check(
 /* As for anything else of its kind, but not there. */
 static int choose(struct reassignment *what, blx_service *service, blx_error *error)
 {
-	blx_place_request request = BLX_PLACE_REQUEST_INIT;
+	blx_place_request request;
 	blx_place_model *model;
 	blx_place_plan *plan = NULL;
 	blx_constraint *elsewhere;
@@ -53,12 +54,8 @@ static int choose(struct reassignment *what, blx_service *service, blx_error *er
 	elsewhere = &service->constraints[service->constraints_count];
 	*elsewhere = (blx_constraint){.kind = BLX_NOT_ON_NODE, .values_count = 1};
 	(void)snprintf(elsewhere->values[0], BLX_NAME_MAX, "%s", what->from);
-	request.name = what->name;
-	request.group = service->group[0] != '\0' ? service->group : NULL;
-	request.cpu = service->cpu;
-	request.memory = service->memory;
-	request.constraints = service->constraints;
-	request.constraints_count = service->constraints_count + 1;
+	service->constraints_count++;
+	request = blx__place_request_of(what->name, service);
 	rv = blx_place_model_read(
 		what->client, 1, blx__left_ms(what->until_ns), &model, error);
 	if (rv != 0) {

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "client/client.h"
+#include "plan/place.h"
 #include "plan/scene.h"
 #include "store/path.h"
 
@@ -421,7 +422,7 @@ static void add_line(struct blx__buf *text, const char *line)
 static int judge(const blx_place_model *model, const char *name, const blx_service *service,
 	const char *node, struct blx__buf *text, blx_error *error)
 {
-	blx_place_request request = BLX_PLACE_REQUEST_INIT;
+	blx_place_request request = blx__place_request_of(name, service);
 	blx_place_verdict verdict = {.size = sizeof verdict};
 	char reason[BLX_PLACE_REASON_SIZE];
 	blx_place_plan *plan = NULL;
@@ -430,12 +431,6 @@ static int judge(const blx_place_model *model, const char *name, const blx_servi
 	size_t k;
 	int rv;
 
-	request.name = name;
-	request.group = service->group[0] != '\0' ? service->group : NULL;
-	request.cpu = service->cpu;
-	request.memory = service->memory;
-	request.constraints = service->constraints;
-	request.constraints_count = service->constraints_count;
 	rv = blx_place(model, &request, &plan, error);
 	for (i = 0; plan != NULL && blx_place_plan_at(plan, i, &verdict) == 0; i++) {
 		if (strcmp(verdict.node, node) != 0) {

@@ -13,8 +13,6 @@
 
 #define BACKOFF_SHIFT_MAX 6
 
-#define SILENT "its service manager does not answer"
-
 void blx__agent_wish_of(
 	const blx_service *service, const char *node, struct blx__agent_wish *ret_wish)
 {
@@ -31,7 +29,7 @@ void blx__agent_wish_of(
 		.failures = service->failures,
 		.stop_ms = service->stop_agreed > 0 ? service->stop_agreed
 						    : BLX__STOP_TIMEOUT_MS,
-		.said_silent = strcmp(service->detail, SILENT) == 0};
+		.said_silent = strcmp(service->detail, BLX__AGENT_SILENT) == 0};
 }
 
 bool blx__agent_wish_is_to_run(const struct blx__agent_wish *wish)
@@ -176,7 +174,8 @@ static void note_silence(const struct blx__agent_view *view, struct blx__agent_s
 	}
 	waits = blx__agent_wish_is_to_run(wish) || (wish->here && !told);
 	step->is_note = known || (view->silent && waits);
-	(void)snprintf(step->detail, sizeof step->detail, "%s", known ? "" : SILENT);
+	(void)snprintf(step->detail, sizeof step->detail, "%s",
+		known ? "" : BLX__AGENT_SILENT);
 }
 
 void blx__plan_agent(const struct blx__agent_view *view, struct blx__agent_step *ret_step)

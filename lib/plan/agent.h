@@ -14,6 +14,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* What the record says of a unit of which nothing is known. */
+#define BLX__AGENT_SILENT "its service manager does not answer"
+
 /* Of the record of a service, what the host decides by. */
 struct blx__agent_wish {
 	bool owned; /* this host may run it */

@@ -199,15 +199,8 @@ void blx__hand_end(struct blx__hand *hand, struct blx__moves *moves, const char 
 /* The request that the record is. */
 static blx_place_plan *plan_of(const struct blx__hand *hand)
 {
-	const blx_service *service = hand->service;
 	const blx_place_model *model = blx__scene_model(hand->scene);
-	blx_place_request request = {.size = sizeof request,
-		.name = hand->name,
-		.group = service->group[0] != '\0' ? service->group : NULL,
-		.cpu = service->cpu,
-		.memory = service->memory,
-		.constraints = service->constraints,
-		.constraints_count = service->constraints_count};
+	blx_place_request request = blx__place_request_of(hand->name, hand->service);
 	blx_place_plan *plan = NULL;
 
 	if (model != NULL) {

@@ -339,6 +339,19 @@ static bool decide(blx_place_plan *plan)
 	return true;
 }
 
+blx_place_request blx__place_request_of(const char *name, const blx_service *service)
+{
+	blx_place_request request = BLX_PLACE_REQUEST_INIT;
+
+	request.name = name;
+	request.group = service->group[0] != '\0' ? service->group : NULL;
+	request.cpu = service->cpu;
+	request.memory = service->memory;
+	request.constraints = service->constraints;
+	request.constraints_count = service->constraints_count;
+	return request;
+}
+
 int blx_place(const blx_place_model *model, const blx_place_request *request,
 	blx_place_plan **ret_plan, blx_error *error)
 {

@@ -6,6 +6,8 @@
 
 #include "plan/model.h"
 
+#include <blixard/record.h>
+
 /* Reasons by their bits: these, and one for each constraint behind them. */
 enum blx__plan_reason {
 	BLX__REASON_STATUS = 0,
@@ -42,6 +44,9 @@ struct blx_place_plan {
 	struct blx__plan_verdict *verdicts; /* owned; one a node */
 	int64_t chosen;                     /* -1: none */
 };
+
+/* What a place for the service must have. It borrows from both. */
+blx_place_request blx__place_request_of(const char *name, const blx_service *service);
 
 /* The value of a label; 0: it has none. */
 blx__word blx__plan_label_of(const struct blx__plan_node *node, blx__word key);
