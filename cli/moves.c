@@ -161,14 +161,15 @@ static int wait_empty(struct ctx *ctx, const char *node)
 	struct timespec pause = {.tv_nsec = 100000000};
 	blx_service *service = calloc(1, sizeof *service);
 	blx_error error = BLX_ERROR_INIT;
-	struct left left = {.count = 1};
+	struct left left = {.count = 0};
 	int rv = service != NULL ? 0 : BLX_ENOMEM;
 
-	while (rv == 0 && left.count > 0 && ctx_left_ms(ctx) > 100) {
+	if (rv == 0) {
 		rv = look_what_is_left(ctx, node, &left, service, &error);
-		if (left.count > 0) {
-			(void)nanosleep(&pause, NULL);
-		}
+	}
+	while (rv == 0 && left.count > 0 && ctx_left_ms(ctx) > 100) {
+		(void)nanosleep(&pause, NULL);
+		rv = look_what_is_left(ctx, node, &left, service, &error);
 	}
 	free(service);
 	if (rv != 0) {

@@ -203,7 +203,8 @@ static int ensure(blx_client *client, const struct wanted *wanted)
 		  : blx_service_define(
 			    client, wanted->name, &wanted->service, CALL_MS, &error);
 	if (rv == BLX_ECONFLICT) { /* another unit: when the one that runs has stopped */
-		return runs ? blx_service_stop(client, wanted->name, &opts, &error) : 0;
+		rv = runs ? blx_service_stop(client, wanted->name, &opts, &error) : 0;
+		return rv == 0 ? 0 : fail("stop", wanted->name, &error);
 	}
 	if (rv != 0) {
 		return fail("define", wanted->name, &error);

@@ -40,6 +40,7 @@ static void expect_text(const char *what, const char *is, const char *should)
 	}
 }
 
+/* Between two looks, or as it says where it is called. */
 static void pause_ms(long ms)
 {
 	struct timespec pause = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
@@ -129,7 +130,7 @@ static void is_told_that_another_was_faster(void)
 
 	expect("begin a start", blx_unit_call(units, BLX_UNIT_START, "slower.service", LONG_MS,
 					on_called, &code, &error), 0);
-	pause_ms(200);
+	pause_ms(200); /* until systemd has its job, which only this call knows */
 	expect("stop meanwhile", blx_unit_stop(units, "slower.service", LONG_MS, &error), 0);
 	for (tries = 0; tries < 200 && __atomic_load_n(&code, __ATOMIC_ACQUIRE) == 0; tries++) {
 		pause_ms(50);
@@ -148,7 +149,7 @@ static void runs_a_command(void)
 	command.env = env;
 	command.stop_timeout_ms = 500;
 	expect("run", blx_unit_run(units, &command, LONG_MS, &error), 0);
-	pause_ms(200);
+	pause_ms(200); /* it would have failed by then, had it not what it asks for */
 	expect_active("command.service", "active");
 	expect("run again", blx_unit_run(units, &command, LONG_MS, &error), BLX_EEXIST);
 	expect("stop it", blx_unit_stop(units, "command.service", LONG_MS, &error), 0);
