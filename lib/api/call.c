@@ -7,7 +7,6 @@
 #include "base/mem.h"
 #include "client/client.h"
 #include "node/functions.h"
-#include "node/identity.h"
 
 #include <blixard/service.h>
 #include <string.h>
@@ -21,16 +20,11 @@ void blx_call_opts_init(blx_call_opts *opts)
 
 /* ---- calling ---------------------------------------------------------------------- */
 
-static bool is_name(const char *name, size_t max)
-{
-	return name != NULL && name[0] != '\0' && strlen(name) < max;
-}
-
 static int check(const char *member, const char *function, const void *args, size_t args_len,
 	const blx_call_opts *opts, blx_error *error)
 {
-	if (!is_name(member, BLX__NAME_LEN_MAX + 1) || !is_name(function, BLX_CALL_NAME_MAX) ||
-		(opts->id != NULL && !is_name(opts->id, BLX_CALL_NAME_MAX)) ||
+	if (!blx__function_is_name(member) || !blx__function_is_name(function) ||
+		(opts->id != NULL && !blx__function_is_name(opts->id)) ||
 		(args == NULL && args_len > 0)) {
 		return blx__error_set_write(error, BLX_EINVAL, BLX_NOT_APPLIED,
 			"call: the member, the function, and the id if there is one, must be named "

@@ -346,7 +346,7 @@ int blx_node_serve(
 {
 	int rv;
 
-	if (node == NULL || name == NULL || name[0] == '\0' || strlen(name) >= BLX_CALL_NAME_MAX) {
+	if (node == NULL || !blx__function_is_name(name)) {
 		return blx__error_set(error, BLX_EINVAL,
 			"serve: no member, or no name of 1 to %d bytes", BLX_CALL_NAME_MAX - 1);
 	}

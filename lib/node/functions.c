@@ -257,7 +257,7 @@ int blx__functions_serve(
 	struct served *served;
 	int rv = 0;
 
-	PRE(name[0] != '\0' && strlen(name) < BLX_CALL_NAME_MAX);
+	PRE(blx__function_is_name(name));
 
 	(void)pthread_mutex_lock(&hub->lock);
 	served = served_of(functions, name);

@@ -16,8 +16,10 @@
 #include "node/request.h"
 
 #include <blixard/call.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /* Under way at once. */
 #define BLX__FUNCTIONS_RUNNING_MAX 1024
@@ -44,6 +46,12 @@ int blx__functions_init(struct blx__functions *functions, struct blx__node *node
 
 /* No request waits any more. What is being done is left to those who do it. */
 void blx__functions_finish(struct blx__functions *functions);
+
+/* Of a member, a function, an id: 1 to BLX_CALL_NAME_MAX - 1 bytes. */
+static inline bool blx__function_is_name(const char *name)
+{
+	return name != NULL && name[0] != '\0' && strlen(name) < BLX_CALL_NAME_MAX;
+}
 
 /* ANY THREAD. function NULL: no more. */
 int blx__functions_serve(

@@ -182,6 +182,7 @@ static void job_ended(struct blx__doing *doing, const char *result)
 	} results[] = {
 		{"canceled", BLX_ECANCELED, "another job took its place"},
 		{"timeout", BLX_ETIMEOUT, "its job was given up by systemd"},
+		{"failed", BLX_EFAILED, "it failed"},
 		{"dependency", BLX_EDEPENDENCY, "a unit that it needs failed"},
 		{"skipped", BLX_ESKIPPED, "skipped by systemd"},
 		{"invalid", BLX_EINVAL, "this cannot be done to it in its state"},
@@ -199,7 +200,8 @@ static void job_ended(struct blx__doing *doing, const char *result)
 		step(doing);
 		return;
 	}
-	if (strcmp(result, "failed") == 0) {
+	/* Before that it is the guard's job, of which the unit knows nothing. */
+	if (doing->step == STEP_ASK && strcmp(result, "failed") == 0) {
 		read_unit(doing, on_post_mortem);
 		return;
 	}
