@@ -105,36 +105,40 @@ static void asked_free(struct blx__functions *functions, struct asked *asked)
 	blx__free(asked);
 }
 
-/* The oldest first: those that are old, and those that are too many. */
+/* Is the oldest of those that are done old, or are they too many? */
+static bool is_to_go(const struct blx__functions *functions, const struct asked *oldest)
+{
+	return functions->done > BLX__FUNCTIONS_DONE_MAX ||
+	       functions->bytes > BLX__FUNCTIONS_BYTES_MAX ||
+	       blx__mono_ns(functions->node->env) - oldest->done_ns >=
+		       BLX__FUNCTIONS_DONE_MS * UINT64_C(1000000);
+}
+
 static void sweep(struct blx__functions *functions)
 {
-	uint64_t now = blx__mono_ns(functions->node->env);
-	struct blx__list *link;
-	struct blx__list *tmp;
-
-	blx__list_foreach_safe (link, tmp, &functions->asked) {
-		struct asked *asked = asked_of(link);
-		bool many = functions->done > BLX__FUNCTIONS_DONE_MAX ||
-			    functions->bytes > BLX__FUNCTIONS_BYTES_MAX;
-
-		if (asked->done &&
-			(many || now - asked->done_ns >=
-					 BLX__FUNCTIONS_DONE_MS * UINT64_C(1000000))) {
-			asked_free(functions, asked);
-		}
+	while (!blx__list_empty(&functions->ended) &&
+		is_to_go(functions, asked_of(functions->ended.next))) {
+		asked_free(functions, asked_of(functions->ended.next));
 	}
 }
 
-static struct asked *find(struct blx__functions *functions, const char *id)
+static struct asked *find_in(struct blx__list *list, const char *id)
 {
 	struct blx__list *link;
 
-	blx__list_foreach (link, &functions->asked) {
+	blx__list_foreach (link, list) {
 		if (strcmp(asked_of(link)->id, id) == 0) {
 			return asked_of(link);
 		}
 	}
 	return NULL;
+}
+
+static struct asked *find(struct blx__functions *functions, const char *id)
+{
+	struct asked *asked = find_in(&functions->asked, id);
+
+	return asked != NULL ? asked : find_in(&functions->ended, id);
 }
 
 /* ---- answers ---------------------------------------------------------------------- */
@@ -168,6 +172,8 @@ static void end(struct blx__functions *functions, blx_request *request)
 	functions->running--;
 	functions->done++;
 	functions->bytes += asked->len;
+	blx__list_remove(&asked->link);
+	blx__list_push_back(&functions->ended, &asked->link);
 	request_free(request);
 	while ((link = blx__list_pop_front(&asked->waiters)) != NULL) {
 		struct waiter *waiter = blx__container_of(link, struct waiter, link);
@@ -439,6 +445,7 @@ int blx__functions_init(struct blx__functions *functions, struct blx__node *node
 {
 	*functions = (struct blx__functions){.node = node};
 	blx__list_init(&functions->asked);
+	blx__list_init(&functions->ended);
 	blx__list_init(&functions->served);
 	functions->hub = blx__calloc(1, sizeof *functions->hub);
 	if (functions->hub == NULL) {
@@ -469,6 +476,7 @@ void blx__functions_finish(struct blx__functions *functions)
 	while ((link = blx__list_pop_front(&ended)) != NULL) {
 		request_free(blx__container_of(link, blx_request, link));
 	}
+	blx__list_splice(&functions->asked, &functions->ended);
 	while (!blx__list_empty(&functions->asked)) {
 		asked_free(functions, asked_of(functions->asked.next));
 	}

@@ -34,7 +34,8 @@ struct blx__hub;
 struct blx__functions {
 	struct blx__node *node;  /* borrowed */
 	struct blx__hub *hub;    /* one of its references; NULL: no memory */
-	struct blx__list asked;  /* RUNNING and DONE, as they came */
+	struct blx__list asked;  /* RUNNING */
+	struct blx__list ended;  /* DONE, the oldest first */
 	struct blx__list served; /* ANY THREAD, under the hub's lock */
 	size_t running;
 	size_t done;

@@ -233,3 +233,20 @@ Test(call, one_may_be_answered_when_the_member_is_gone, .init = begin, .fini = e
 	one_stop(&one); /* with an answer that is on its way */
 	one_start(&one);
 }
+
+/* So many answers are remembered, and the oldest is forgotten first. */
+Test(call, answers_are_forgotten_in_their_order, .init = begin, .fini = end)
+{
+	unsigned i;
+
+	serve("twice", twice);
+	cr_assert_eq(call("twice", "x", "first", ONE_LONG_MS), 0);
+	cr_assert_eq(call("twice", "x", "second", ONE_LONG_MS), 0);
+	for (i = 0; i < 4095; i++) {
+		cr_assert_eq(call("ping", "", NULL, ONE_LONG_MS), 0);
+	}
+	cr_assert_eq(call("twice", "x", "second", ONE_LONG_MS), 0);
+	cr_assert_str_eq(answer, "xx 2");
+	cr_assert_eq(call("twice", "x", "first", ONE_LONG_MS), 0);
+	cr_assert_str_eq(answer, "xx 3");
+}
