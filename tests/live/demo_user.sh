@@ -11,16 +11,10 @@ cannot() {
 	exit 77
 }
 [ "$(id -u)" = 0 ] || cannot "to become another user needs root"
-for root in /sys/fs/cgroup /sys/fs/cgroup/unified; do
-	[ "$(stat -fc %T "$root" 2>/dev/null)" != cgroup2fs ] || break
-done
-group=$root/blixard-demo.$$
+. "$(dirname "$0")/rig/cgroup.sh"
+group=$(cgroup_root)/blixard-demo.$$
 mkdir "$group" || cannot "no cgroup can be made"
-cleanup() {
-	sleep 0.2 # what ended is reaped
-	find "$group" -depth -type d -exec rmdir {} \;
-}
-trap cleanup EXIT
+trap 'cgroup_gone "$group"' EXIT
 chown -R 65534:65534 "$group"
 
 out=$(

@@ -24,16 +24,7 @@ alive() { # PID; one that only waits to be reaped is dead
 	state=$(cut -d' ' -f3 "/proc/$1/stat" 2>/dev/null) && [ "$state" != Z ]
 }
 
-cgroup_root() {
-	local dir
-	for dir in /sys/fs/cgroup /sys/fs/cgroup/unified; do
-		if [ "$(stat -fc %T "$dir" 2>/dev/null)" = cgroup2fs ]; then
-			echo "$dir"
-			return
-		fi
-	done
-	cannot "there is no cgroup2 hierarchy"
-}
+. "$(dirname "${BASH_SOURCE[0]}")/cgroup.sh"
 
 # A few of the distribution's units, and nothing else: what a small host needs to come up.
 units() {
@@ -174,16 +165,8 @@ power_off() {
 	done
 	kill -KILL "$pid" 2>/dev/null || true
 	group=$(cat "$DIR/cgroup")
-	for tries in $(seq 1 300); do
-		[ -d "$group" ] || break
-		find "$group" -depth -type d -exec rmdir {} \; 2>/dev/null || true
-		[ ! -d "$group" ] || sleep 0.01
-	done
 	rm -f "$DIR/pid" "$DIR/init" "$DIR/cgroup"
-	[ ! -d "$group" ] || {
-		echo "$group is left over after $tries tries" >&2
-		return 1
-	}
+	cgroup_gone "$group"
 }
 
 verb=$1

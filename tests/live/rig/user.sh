@@ -15,18 +15,14 @@ cannot() {
 	exit 77
 }
 
+. "$(dirname "${BASH_SOURCE[0]}")/cgroup.sh"
+
 # Where we may make groups: below the one that we are in.
 cgroup_here() {
-	local root dir
-	for root in /sys/fs/cgroup /sys/fs/cgroup/unified; do
-		if [ "$(stat -fc %T "$root" 2>/dev/null)" = cgroup2fs ]; then
-			dir=$root$(sed -n 's/^0:://p' /proc/self/cgroup)
-			[ -w "$dir" ] && [ -w "$dir/cgroup.procs" ] || cannot "$dir is not ours"
-			echo "$dir"
-			return
-		fi
-	done
-	cannot "there is no cgroup2 hierarchy"
+	local dir
+	dir=$(cgroup_root)$(sed -n 's/^0:://p' /proc/self/cgroup)
+	[ -w "$dir" ] && [ -w "$dir/cgroup.procs" ] || cannot "$dir is not ours"
+	echo "$dir"
 }
 
 # Without what a session brings along: the bus, and what makes it up.
@@ -86,19 +82,11 @@ start() {
 
 # All at once, the manager and what it runs.
 power_off() {
-	local group tries
+	local group
 	group=$(cat "$DIR/cgroup" 2>/dev/null) || return 0
 	[ ! -d "$group" ] || echo 1 >"$group/cgroup.kill"
-	for tries in $(seq 1 300); do
-		[ -d "$group" ] || break
-		find "$group" -depth -type d -exec rmdir {} \; 2>/dev/null || true
-		[ ! -d "$group" ] || sleep 0.01
-	done
 	rm -f "$DIR/cgroup"
-	[ ! -d "$group" ] || {
-		echo "$group is left over after $tries tries" >&2
-		return 1
-	}
+	cgroup_gone "$group"
 }
 
 verb=$1
